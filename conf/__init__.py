@@ -1,0 +1,20 @@
+"""Typed configuration: `conf.load("local")` gives the frozen `Settings` of an environment, or raises `ConfError`."""
+
+from conf.errors import ConfError
+from conf.kafka import Kafka
+from conf.lake import Lake
+from conf.loading import load
+from conf.settings import ChannelLimits, Channels, Links, Publish, Settings, Stream
+
+__all__ = [
+    "ChannelLimits",
+    "Channels",
+    "ConfError",
+    "Kafka",
+    "Lake",
+    "Links",
+    "Publish",
+    "Settings",
+    "Stream",
+    "load",
+]

@@ -1,0 +1,124 @@
+"""How to reach the lake on S3: one model, turned into boto3's arguments and into Hadoop's S3A options.
+
+Invariant: Spark, Delta and boto3 see the same bucket through the same endpoint with the same identity. Retries are those of
+the two clients, bounded here once; nothing retries on top of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from conf.base import Section
+
+# One request: 5 s to connect, 60 s without a byte. With 5 attempts an unreachable endpoint fails in about a minute,
+# long before a Kafka transaction or a Kubernetes probe would give up on us.
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 60
+ATTEMPTS = 5
+
+
+class Lake(Section):
+    """The lake's root and the S3 endpoint that serves it."""
+
+    root: str
+    endpoint_url: str | None = None
+    region: str = Field(default="us-east-1", min_length=1)
+    path_style_access: bool = False
+    access_key_id: SecretStr | None = None
+    secret_access_key: SecretStr | None = None
+
+    @field_validator("root")
+    @classmethod
+    def _check_root(cls, root: str) -> str:
+        parts = urlsplit(root)
+        if parts.scheme != "s3a" or not parts.netloc or parts.query or parts.fragment:
+            hint = f"; write s3a:{root[3:]}" if root.startswith("s3:") else ""
+            raise ValueError(f"expected s3a://BUCKET or s3a://BUCKET/PREFIX, found {root!r}{hint}")
+        if "//" in parts.path:
+            raise ValueError(f"an empty folder name (//) in {root!r}")
+        return root.rstrip("/")
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _check_endpoint(cls, endpoint_url: str | None) -> str | None:
+        if endpoint_url is None:
+            return None
+        parts = urlsplit(endpoint_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+            raise ValueError(f"expected http(s)://HOST or http(s)://HOST:PORT, found {endpoint_url!r}")
+        return endpoint_url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> Lake:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError(
+                "access_key_id and secret_access_key come together: set both, or neither for the AWS chain"
+            )
+        return self
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        return urlsplit(self.root).netloc
+
+    @property
+    def prefix(self) -> str:
+        """The key prefix without slashes at its ends; empty when the lake is the whole bucket."""
+        return urlsplit(self.root).path.strip("/")
+
+    def key(self, *parts: str) -> str:
+        """The S3 key of a path under the root: `key("pointers", "audience.json")`."""
+        return "/".join(part for part in (self.prefix, *parts) if part)
+
+    def uri(self, *parts: str) -> str:
+        """The s3a URI of a path under the root: `uri("ledger")`."""
+        return "/".join((self.root, *parts))
+
+    def boto3(self) -> dict[str, Any]:
+        """Keyword arguments for `boto3.client("s3", **kwargs)`."""
+        # Imported here: executors and `carillon --help` should not pay for it.
+        from botocore.config import Config  # type: ignore[import-untyped]  # botocore ships no type hints
+
+        kwargs: dict[str, Any] = {
+            "region_name": self.region,
+            "config": Config(
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=READ_TIMEOUT_S,
+                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                s3={"addressing_style": "path" if self.path_style_access else "auto"},
+                # Endpoints other than AWS's may refuse the trailing checksums that newer SDKs add unasked.
+                request_checksum_calculation="when_required" if self.endpoint_url else "when_supported",
+                response_checksum_validation="when_required" if self.endpoint_url else "when_supported",
+            ),
+        }
+        if self.endpoint_url:
+            kwargs["endpoint_url"] = self.endpoint_url
+        if self.access_key_id and self.secret_access_key:
+            kwargs["aws_access_key_id"] = self.access_key_id.get_secret_value()
+            kwargs["aws_secret_access_key"] = self.secret_access_key.get_secret_value()
+        return kwargs
+
+    def hadoop(self) -> dict[str, str]:
+        """Options of Hadoop's S3A (`fs.s3a.*`); put `spark.hadoop.` before each for a Spark configuration."""
+        options = {
+            "fs.s3a.endpoint.region": self.region,
+            "fs.s3a.path.style.access": str(self.path_style_access).lower(),
+            "fs.s3a.connection.establish.timeout": f"{CONNECT_TIMEOUT_S}s",
+            "fs.s3a.connection.timeout": f"{READ_TIMEOUT_S}s",
+            "fs.s3a.attempts.maximum": str(ATTEMPTS),
+            "fs.s3a.retry.limit": str(ATTEMPTS),
+            "fs.s3a.retry.interval": "500ms",
+        }
+        if self.endpoint_url:
+            options["fs.s3a.endpoint"] = self.endpoint_url
+            options["fs.s3a.connection.ssl.enabled"] = str(self.endpoint_url.startswith("https://")).lower()
+        if self.access_key_id and self.secret_access_key:
+            options["fs.s3a.access.key"] = self.access_key_id.get_secret_value()
+            options["fs.s3a.secret.key"] = self.secret_access_key.get_secret_value()
+            options["fs.s3a.aws.credentials.provider"] = (
+                "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
+            )
+        return options

@@ -1,0 +1,131 @@
+"""The Spark configuration every session gets, and where the jars behind it lie.
+
+Invariant: spark-submit.sh, the jobs and the tests take their settings from `spark_conf`, so a setting cannot differ between
+them. No Spark import: the shell asks this module before any JVM runs. It fetches nothing; see `embedded.jars`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from conf.spark_packages import EXCLUDED_PACKAGES, LOG_STORE_CLASS, SPARK_PACKAGES
+
+_LOG_STORE_SOURCE = Path(__file__).resolve().parent.parent / "logstore" / "S3ConditionalLogStore.scala"
+
+_EVERYWHERE = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # Two drivers commit to one lake: without this, Delta on S3 loses acknowledged commits (ADR 0002).
+    "spark.delta.logStore.s3a.impl": LOG_STORE_CLASS,
+    # A speculative copy of a publishing task would be fenced, then fence the first one in turn.
+    "spark.speculation": "false",
+    "spark.python.worker.reuse": "true",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.session.timeZone": "UTC",
+    # A table's log state is a few thousand rows: Delta's default of 50 partitions costs 50 tasks for each read.
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.streaming.metricsEnabled": "true",
+    "spark.metrics.namespace": "carillon",
+}
+
+_LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.memory": "4g",
+    "spark.sql.shuffle.partitions": "4",
+    # Delta lists a log in a Spark job of this many tasks when a directory is large; on few cores it is overhead.
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
+}
+
+
+class JarsMissing(RuntimeError):
+    """The connectors have not been fetched on this machine."""
+
+
+def cache_dir() -> Path:
+    """Where downloads live: outside the repository, shared by every checkout."""
+    if chosen := os.environ.get("CARILLON_CACHE"):
+        return Path(chosen).expanduser().resolve()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "carillon"
+
+
+def jars_dir(name: str, packages: Sequence[str], excluded: Sequence[str] = ()) -> Path:
+    """The directory of one resolved set; another list of coordinates is another directory."""
+    key = hashlib.sha256(json.dumps([list(packages), list(excluded)]).encode()).hexdigest()[:12]
+    return cache_dir() / "jars" / f"{name}-{key}"
+
+
+def connectors_dir() -> Path:
+    """The jars Spark needs beside its own."""
+    return jars_dir("connectors", SPARK_PACKAGES, EXCLUDED_PACKAGES)
+
+
+def log_store_source() -> Path:
+    """The Scala source of the Delta log store."""
+    return _LOG_STORE_SOURCE
+
+
+def log_store_jar() -> Path:
+    """The compiled log store, keyed by its source and by the jars it was compiled against."""
+    digest = hashlib.sha256(_LOG_STORE_SOURCE.read_bytes() + connectors_dir().name.encode()).hexdigest()[:12]
+    return cache_dir() / "jars" / f"logstore-{digest}" / "carillon-log-store.jar"
+
+
+def spark_conf(master: str) -> dict[str, str]:
+    """All settings for a session on `master`; raises JarsMissing where local jars are needed and absent.
+
+    local: the jars go on the driver's class path, which copies nothing (spark.jars would copy 60 files for each session).
+    spark://: the driver serves its local jars to the executors. yarn: Ivy resolves on the submitting machine.
+    k8s: the image carries the jars, so that a pod never downloads at start.
+    """
+    settings = dict(_EVERYWHERE)
+    if master.startswith("local"):
+        connectors, log_store = _fetched_jars()
+        settings |= _LOCAL | {"spark.driver.extraClassPath": f"{log_store}{os.pathsep}{connectors}/*"}
+    elif master.startswith("spark://"):
+        connectors, log_store = _fetched_jars()
+        settings["spark.jars"] = ",".join(map(str, [log_store, *sorted(connectors.glob("*.jar"))]))
+    elif not master.startswith("k8s://"):
+        _, log_store = _fetched_jars()
+        settings |= {
+            "spark.jars": str(log_store),
+            "spark.jars.packages": ",".join(SPARK_PACKAGES),
+            "spark.jars.excludes": ",".join(EXCLUDED_PACKAGES),
+        }
+        if ivy_settings := os.environ.get("CARILLON_IVY_SETTINGS"):
+            settings["spark.jars.ivySettings"] = ivy_settings
+    return settings
+
+
+def _fetched_jars() -> tuple[Path, Path]:
+    connectors, log_store = connectors_dir(), log_store_jar()
+    for path in (connectors / "manifest.json", log_store):
+        if not path.exists():
+            raise JarsMissing(
+                f"Spark's connectors are not in {cache_dir()} ({path.name} missing): run `make jars`"
+            )
+    return connectors, log_store
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the settings for a master as key=value lines, for spark-submit.sh."""
+    try:
+        settings = spark_conf(arguments[0])
+    except JarsMissing as missing:
+        print(missing, file=sys.stderr)
+        return 4
+    for key, value in settings.items():
+        print(f"{key}={value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

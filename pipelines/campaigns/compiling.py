@@ -1,0 +1,78 @@
+"""Compiles every part of a campaign and reports the templates that could never render.
+
+A campaign that passes compiles the same way where messages are made. Renders nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pipelines.campaigns.errors import Problem
+from pipelines.campaigns.model import Campaign
+from pipelines.campaigns.names import unknown_names
+from pipelines.campaigns.parts import SHARED_FOLDER, content_part, parse_part_path
+from pipelines.campaigns.types import TypeTextError
+from pipelines.campaigns.variables import template_schema
+from pipelines.campaigns.references import parse, reachable_shared
+from pipelines.render import RenderContext, TemplateError, compile_template
+
+#: Where the value templates of `push.data` live among the sources; no file can have this name.
+PUSH_DATA_PREFIX = "campaign.yaml:push.data."
+
+
+def sources(campaign: Campaign) -> dict[str, str]:
+    """All template texts of a campaign by name, the values of `push.data` among them."""
+    inline = {f"{PUSH_DATA_PREFIX}{key}": text for key, text in sorted(campaign.push.data.items())}
+    return {**campaign.templates, **inline}
+
+
+def entries(campaign: Campaign) -> Iterator[tuple[str, bool]]:
+    """(name, is HTML) of each template that renders a part; shared ones are reached through these."""
+    for path in sorted(campaign.templates):
+        parsed = None if path.startswith(f"{SHARED_FOLDER}/") else parse_part_path(path)
+        if parsed is not None and parsed.channel in campaign.channels:
+            try:
+                part = content_part(parsed.channel, parsed.part)
+            except KeyError:
+                continue
+            yield path, part.is_html
+    if "push" in campaign.channels:
+        for key in sorted(campaign.push.data):
+            yield f"{PUSH_DATA_PREFIX}{key}", False
+
+
+def compile_problems(campaign: Campaign) -> Iterator[Problem]:
+    """Templates that can never render, and names that no recipient has."""
+    texts = sources(campaign)
+    for name in sorted(campaign.templates):
+        if name.startswith(f"{SHARED_FOLDER}/") and parse(texts[name]) is None:
+            yield from _compile(campaign, name, False, texts)
+    reached: set[str] = set()
+    seen: set[Problem] = set()
+    for name, is_html in entries(campaign):
+        for problem in _compile(campaign, name, is_html, texts):
+            if problem not in seen:
+                seen.add(problem)
+                yield problem
+        reached |= {name, *reachable_shared({name: texts[name]}, texts)}
+    try:
+        schema = template_schema(campaign)
+    except TypeTextError:
+        return
+    for name in sorted(reached):
+        for line, path, hint in unknown_names(texts[name], schema):
+            yield Problem(file_of(name), f"line {line}", f"'{path}' does not exist", "", hint)
+
+
+def _compile(campaign: Campaign, name: str, is_html: bool, texts: Mapping[str, str]) -> Iterator[Problem]:
+    context = RenderContext(locale=campaign.default_locale, catalogues=campaign.catalogues)
+    try:
+        compile_template(name, texts, html=is_html, context=context)
+    except TemplateError as error:
+        place = f"line {error.line}" if error.line else ""
+        yield Problem(file_of(error.template), place, error.problem, "", error.hint)
+
+
+def file_of(name: str) -> str:
+    """The file an author finds a template in, from the campaign's folder."""
+    return f"campaign.yaml: {name.removeprefix('campaign.yaml:')}" if name.startswith("campaign.yaml:") else f"templates/{name}"

@@ -1,0 +1,184 @@
+"""A campaign: what its `campaign.yaml` says, and the template and catalogue texts that belong to it.
+
+Instances are immutable and complete in themselves: nothing is read from a disk after loading. Predicates
+(`trigger.when`, `audience.where`) are kept as text; Spark parses them where they are used.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Literal
+
+import pyarrow as pa
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from pipelines.campaigns.locales import LOCALE_PATTERN
+from pipelines.campaigns.parts import available_locales
+from pipelines.campaigns.types import parse_type, to_ddl
+
+SLUG_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+MAX_SMS_SEGMENTS = 10
+Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+ChannelName = Literal["email", "sms", "push"]
+
+
+def _plain_predicate(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the predicate is empty; leave the key out to match everything")
+    if ";" in text or "--" in text or "/*" in text:
+        raise ValueError("the predicate holds ';' or a comment; write one Spark SQL expression")
+    return text.strip()
+
+
+Predicate = Annotated[str, AfterValidator(_plain_predicate)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class TriggerRule(_Frozen):
+    """What fires a triggered campaign: an explicit trigger naming it, or a customer event of one type."""
+
+    explicit: bool = Field(default=False, description="fired by records on the topic campaign.triggers")
+    event: str | None = Field(
+        default=None,
+        pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$",
+        description="the type of the customer event",
+    )
+    when: Predicate | None = Field(default=None, description="Spark SQL over the event's declared properties")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TriggerRule:
+        if self.explicit == (self.event is not None):
+            raise ValueError("name exactly one source: 'explicit: true', or 'event: <type>'")
+        if self.explicit and self.when is not None:
+            raise ValueError(
+                "'when' needs 'event': an explicit trigger has already been decided by its producer"
+            )
+        return self
+
+
+class AudienceRule(_Frozen):
+    """Whom a scheduled campaign considers."""
+
+    where: Predicate = Field(description="Spark SQL over the columns of the audience snapshot")
+
+
+class SmsOptions(_Frozen):
+    max_segments: int = Field(
+        default=3, ge=1, le=MAX_SMS_SEGMENTS, description="longer texts fail as message_too_large"
+    )
+
+
+class PushOptions(_Frozen):
+    data: dict[FieldName, str] = Field(
+        default_factory=dict, description="extra key-value data for the app; each value is a template"
+    )
+
+
+class CampaignSpec(_Frozen):
+    """The keys of `campaign.yaml`."""
+
+    campaign_id: Slug = Field(description="equal to the folder's name")
+    name: str = Field(min_length=1, max_length=200, description="for people; may change")
+    status: Literal["active", "paused"] = "active"
+    topic: Literal["marketing", "reminders", "transactional"] = Field(description="the consent topic")
+    kind: Literal["triggered", "scheduled"]
+    trigger: TriggerRule | None = None
+    data: dict[FieldName, str] = Field(
+        default_factory=dict, description="declared trigger data or event properties: name to Spark DDL type"
+    )
+    audience: AudienceRule | None = None
+    channels: tuple[ChannelName, ...] = Field(min_length=1, strict=False, description="tried in this order")
+    default_locale: str = Field(
+        pattern=f"^{LOCALE_PATTERN}$", description="for recipients without a translation"
+    )
+    variants: dict[Slug, Annotated[int, Field(ge=1, le=10_000)]] = Field(
+        default_factory=dict, description="A/B/n: variant name to relative weight"
+    )
+    sms: SmsOptions = SmsOptions()
+    push: PushOptions = PushOptions()
+
+    @field_validator("data")
+    @classmethod
+    def _names_differ(cls, data: dict[str, str]) -> dict[str, str]:
+        seen: set[str] = set()
+        for name in data:
+            if name.lower() in seen:
+                raise ValueError(f"'{name}' is declared twice (Spark ignores case)")
+            seen.add(name.lower())
+        return data
+
+    @field_validator("channels")
+    @classmethod
+    def _channels_differ(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(channels)) != len(channels):
+            raise ValueError("a channel is named twice")
+        return channels
+
+    @field_validator("variants")
+    @classmethod
+    def _variants_are_free(cls, variants: dict[str, int]) -> dict[str, int]:
+        taken = sorted(set(variants) & {"email", "sms", "push", "shared"})
+        if taken:
+            raise ValueError(f"'{taken[0]}' is a folder of templates and cannot name a variant")
+        return variants
+
+    @model_validator(mode="after")
+    def _kind_fits(self) -> CampaignSpec:
+        if self.kind == "triggered" and self.trigger is None:
+            raise ValueError("a triggered campaign needs 'trigger' (explicit: true, or event: <type>)")
+        if self.kind == "triggered" and self.audience is not None:
+            raise ValueError(
+                "'audience' belongs to scheduled campaigns; use trigger.when for a triggered one"
+            )
+        if self.kind == "scheduled" and self.audience is None:
+            raise ValueError(
+                "a scheduled campaign needs 'audience' with 'where' (where: \"true\" for everybody)"
+            )
+        if self.kind == "scheduled" and (self.trigger is not None or self.data):
+            raise ValueError("'trigger' and 'data' belong to triggered campaigns")
+        return self
+
+
+class Campaign(CampaignSpec):
+    """A loaded campaign: its keys, its template sources and its translation catalogues, by path."""
+
+    templates: dict[str, str] = Field(default_factory=dict, description="path below templates/ to source")
+    catalogues: dict[str, str] = Field(default_factory=dict, description="locale to the text of its .po file")
+
+    @cached_property
+    def digest(self) -> str:
+        """The campaign version: SHA-256 of the canonical content."""
+        from pipelines.campaigns.bundle import bundle
+
+        return bundle(self).digest
+
+    def data_arrow_schema(self) -> pa.StructType:
+        """The declared data as one Arrow struct, in the order of `campaign.yaml`."""
+        return pa.struct([pa.field(name, parse_type(text)) for name, text in self.data.items()])
+
+    def data_ddl(self) -> str:
+        """The declared data as a Spark DDL schema; an empty text when nothing is declared."""
+        return ", ".join(f"`{name}` {to_ddl(parse_type(text))}" for name, text in self.data.items())
+
+    def locales(self, channel: str, variant: str | None = None) -> tuple[str, ...]:
+        """The locales in which the channel can be rendered completely, for the variant if one is given."""
+        return available_locales(self, channel, variant)
+
+    @staticmethod
+    def from_bundle(payload: bytes) -> Campaign:
+        """The campaign of one bundle object; raises `CampaignError` when the payload is not one."""
+        from pipelines.campaigns.bundle import unbundle
+
+        return unbundle(payload)

@@ -1,0 +1,81 @@
+"""Finds reads of names that no recipient can have: `customer.fist_name` is a mistake before the first message.
+
+Reports only what must be undefined for every row; a read guarded by `is defined` or `default`, and a name that the
+template itself assigns, are left to rendering. Does not check types or calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+from jinja2 import nodes
+
+from pipelines.campaigns.errors import did_you_mean
+from pipelines.campaigns.references import parse
+
+_GUARDS = frozenset({"default", "d"})
+_GUARD_TESTS = frozenset({"defined", "undefined"})
+_METHODS = frozenset(name for kind in (dict, list, str) for name in dir(kind))
+
+
+def unknown_names(source: str, schema: pa.Schema) -> Iterator[tuple[int, str, str]]:
+    """(line, path, hint) of each read of a field that the schema does not have."""
+    tree = parse(source)
+    if tree is None:
+        return
+    types = {field.name: field.type for field in schema}
+    for assigned in tree.find_all((nodes.Name, nodes.NSRef)):
+        if isinstance(assigned, nodes.NSRef) or assigned.ctx in ("store", "param"):
+            types.pop(assigned.name, None)
+    guarded = set(map(id, _guarded(tree)))
+    seen: set[tuple[int, str]] = set()
+    for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
+        if id(node) in guarded:
+            continue
+        found = _fault(node, types)
+        if found is not None and (node.lineno, found[0]) not in seen:
+            seen.add((node.lineno, found[0]))
+            yield node.lineno, *found
+
+
+def _guarded(tree: nodes.Template) -> Iterator[nodes.Node]:
+    for node in tree.find_all((nodes.Filter, nodes.Test)):
+        if node.name in (_GUARDS if isinstance(node, nodes.Filter) else _GUARD_TESTS) and node.node is not None:
+            yield node.node
+            yield from node.node.find_all((nodes.Getattr, nodes.Getitem))
+    for condition in tree.find_all((nodes.If, nodes.CondExpr)):
+        if any(test.name in _GUARD_TESTS for test in condition.test.find_all(nodes.Test)) or _is_guard(condition.test):
+            yield from condition.find_all((nodes.Getattr, nodes.Getitem))
+
+
+def _is_guard(test: nodes.Node) -> bool:
+    return isinstance(test, nodes.Test) and test.name in _GUARD_TESTS
+
+
+def _fault(node: nodes.Expr, types: dict[str, pa.DataType]) -> tuple[str, str] | None:
+    """The path and a hint, when exactly the last step of the path is the unknown one."""
+    steps: list[str] = []
+    inner: nodes.Node = node
+    while isinstance(inner, (nodes.Getattr, nodes.Getitem)):
+        if isinstance(inner, nodes.Getattr):
+            steps.insert(0, inner.attr)
+        elif isinstance(inner.arg, nodes.Const) and isinstance(inner.arg.value, str):
+            steps.insert(0, inner.arg.value)
+        else:
+            return None
+        inner = inner.node
+    if not isinstance(inner, nodes.Name) or inner.name not in types:
+        return None
+    current, path = types[inner.name], inner.name
+    for place, step in enumerate(steps):
+        path = f"{path}.{step}"
+        if not pa.types.is_struct(current):
+            return None
+        names = [field.name for field in current]
+        if step not in names:
+            is_last = place == len(steps) - 1
+            known = "it has: " + ", ".join(names)
+            return (path, did_you_mean(step, names, known)) if is_last and step not in _METHODS else None
+        current = current.field(step).type
+    return None

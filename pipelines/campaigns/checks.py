@@ -18,8 +18,9 @@ from pipelines.campaigns.parts import (
     parse_part_path,
     part_path,
 )
-from pipelines.campaigns.types import TYPE_NAMES, TypeTextError, parse_type
+from pipelines.campaigns.types import parse_type
 from schemas.channels import channel
+from schemas.ddl import DdlError
 
 CAMPAIGN_FILE = "campaign.yaml"
 
@@ -39,9 +40,8 @@ def check_data_types(campaign: Campaign, folder_name: str) -> Iterator[Problem]:
     for name, text in campaign.data.items():
         try:
             parse_type(text)
-        except TypeTextError as error:
-            hint = did_you_mean(error.word, error.known, "") if error.word else ""
-            yield Problem(CAMPAIGN_FILE, f"data.{name}", f"'{text}': {error}", ", ".join(TYPE_NAMES), hint)
+        except DdlError as error:
+            yield Problem(CAMPAIGN_FILE, f"data.{name}", str(error), "", "Types are those of Spark DDL")
 
 
 def check_template_paths(campaign: Campaign, folder_name: str) -> Iterator[Problem]:

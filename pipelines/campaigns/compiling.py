@@ -11,10 +11,10 @@ from pipelines.campaigns.errors import Problem
 from pipelines.campaigns.model import Campaign
 from pipelines.campaigns.names import unknown_names
 from pipelines.campaigns.parts import SHARED_FOLDER, content_part, parse_part_path
-from pipelines.campaigns.types import TypeTextError
-from pipelines.campaigns.variables import template_schema
 from pipelines.campaigns.references import parse, reachable_shared
+from pipelines.campaigns.variables import template_schema
 from pipelines.render import RenderContext, TemplateError, compile_template
+from schemas.ddl import DdlError
 
 #: Where the value templates of `push.data` live among the sources; no file can have this name.
 PUSH_DATA_PREFIX = "campaign.yaml:push.data."
@@ -57,7 +57,7 @@ def compile_problems(campaign: Campaign) -> Iterator[Problem]:
         reached |= {name, *reachable_shared({name: texts[name]}, texts)}
     try:
         schema = template_schema(campaign)
-    except TypeTextError:
+    except DdlError:
         return
     for name in sorted(reached):
         for line, path, hint in unknown_names(texts[name], schema):
@@ -75,4 +75,8 @@ def _compile(campaign: Campaign, name: str, is_html: bool, texts: Mapping[str, s
 
 def file_of(name: str) -> str:
     """The file an author finds a template in, from the campaign's folder."""
-    return f"campaign.yaml: {name.removeprefix('campaign.yaml:')}" if name.startswith("campaign.yaml:") else f"templates/{name}"
+    return (
+        f"campaign.yaml: {name.removeprefix('campaign.yaml:')}"
+        if name.startswith("campaign.yaml:")
+        else f"templates/{name}"
+    )

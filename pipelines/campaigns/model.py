@@ -22,7 +22,7 @@ from pydantic import (
 
 from pipelines.campaigns.locales import LOCALE_PATTERN
 from pipelines.campaigns.parts import available_locales
-from pipelines.campaigns.types import parse_type, to_ddl
+from pipelines.campaigns.types import canonical_ddl, parse_type
 
 SLUG_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 MAX_SMS_SEGMENTS = 10
@@ -170,7 +170,7 @@ class Campaign(CampaignSpec):
 
     def data_ddl(self) -> str:
         """The declared data as a Spark DDL schema; an empty text when nothing is declared."""
-        return ", ".join(f"`{name}` {to_ddl(parse_type(text))}" for name, text in self.data.items())
+        return ", ".join(f"`{name}` {canonical_ddl(text)}" for name, text in self.data.items())
 
     def locales(self, channel: str, variant: str | None = None) -> tuple[str, ...]:
         """The locales in which the channel can be rendered completely, for the variant if one is given."""

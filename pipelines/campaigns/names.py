@@ -41,11 +41,16 @@ def unknown_names(source: str, schema: pa.Schema) -> Iterator[tuple[int, str, st
 
 def _guarded(tree: nodes.Template) -> Iterator[nodes.Node]:
     for node in tree.find_all((nodes.Filter, nodes.Test)):
-        if node.name in (_GUARDS if isinstance(node, nodes.Filter) else _GUARD_TESTS) and node.node is not None:
+        if (
+            node.name in (_GUARDS if isinstance(node, nodes.Filter) else _GUARD_TESTS)
+            and node.node is not None
+        ):
             yield node.node
             yield from node.node.find_all((nodes.Getattr, nodes.Getitem))
     for condition in tree.find_all((nodes.If, nodes.CondExpr)):
-        if any(test.name in _GUARD_TESTS for test in condition.test.find_all(nodes.Test)) or _is_guard(condition.test):
+        if any(test.name in _GUARD_TESTS for test in condition.test.find_all(nodes.Test)) or _is_guard(
+            condition.test
+        ):
             yield from condition.find_all((nodes.Getattr, nodes.Getitem))
 
 

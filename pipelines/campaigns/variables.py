@@ -9,7 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from pipelines.campaigns.model import Campaign
-from pipelines.campaigns.types import parse_type
+from schemas.ddl import arrow_type
 from schemas.tables.audience import TABLE as AUDIENCE
 
 TIMESTAMP = pa.timestamp("us", "UTC")
@@ -21,7 +21,7 @@ MESSAGE_TYPE = pa.struct(
 
 def customer_type() -> pa.StructType:
     """The columns of the audience snapshot."""
-    return pa.struct([(column.name, parse_type(column.type)) for column in AUDIENCE.columns])
+    return pa.struct([(column.name, arrow_type(column.type)) for column in AUDIENCE.columns])
 
 
 def source_field(campaign: Campaign) -> pa.Field | None:
@@ -34,7 +34,12 @@ def source_field(campaign: Campaign) -> pa.Field | None:
         return pa.field(
             "trigger", pa.struct([("trigger_id", pa.string()), ("occurred_at", TIMESTAMP), ("data", data)])
         )
-    fields = [("event_id", pa.string()), ("type", pa.string()), ("occurred_at", TIMESTAMP), ("properties", data)]
+    fields = [
+        ("event_id", pa.string()),
+        ("type", pa.string()),
+        ("occurred_at", TIMESTAMP),
+        ("properties", data),
+    ]
     return pa.field("event", pa.struct(fields))
 
 

@@ -80,7 +80,7 @@ class Lake(Section):
     def boto3(self) -> dict[str, Any]:
         """Keyword arguments for `boto3.client("s3", **kwargs)`."""
         # Imported here: executors and `carillon --help` should not pay for it.
-        from botocore.config import Config  # type: ignore[import-untyped]  # botocore ships no type hints
+        from botocore.config import Config
 
         kwargs: dict[str, Any] = {
             "region_name": self.region,

@@ -1,0 +1,46 @@
+"""The records that cross Kafka, as pydantic models; JSON Schemas are generated from these."""
+
+from schemas.messages.base import Record
+from schemas.messages.delivery import DeliveryEvent
+from schemas.messages.inputs import CustomerEvent, Trigger
+from schemas.messages.outputs import (
+    EmailHeaders,
+    EmailMessage,
+    EmailSendBatch,
+    Message,
+    ProgressMarker,
+    PushMessage,
+    PushSendBatch,
+    SendBatch,
+    SmsMessage,
+    SmsSendBatch,
+)
+
+# Name of the generated file (schemas/generated/<name>.schema.json) → model. A topic's YAML refers to the name.
+RECORDS: dict[str, type[Record]] = {
+    "trigger": Trigger,
+    "customer-event": CustomerEvent,
+    "delivery-event": DeliveryEvent,
+    "email-send-batch": EmailSendBatch,
+    "sms-send-batch": SmsSendBatch,
+    "push-send-batch": PushSendBatch,
+    "progress-marker": ProgressMarker,
+}
+
+__all__ = [
+    "RECORDS",
+    "CustomerEvent",
+    "DeliveryEvent",
+    "EmailHeaders",
+    "EmailMessage",
+    "EmailSendBatch",
+    "Message",
+    "ProgressMarker",
+    "PushMessage",
+    "PushSendBatch",
+    "Record",
+    "SendBatch",
+    "SmsMessage",
+    "SmsSendBatch",
+    "Trigger",
+]

@@ -1,7 +1,8 @@
 """The Spark configuration every session gets, and where the jars behind it lie.
 
-Invariant: spark-submit.sh, the jobs and the tests take their settings from `spark_conf`, so a setting cannot differ between
-them. No Spark import: the shell asks this module before any JVM runs. It fetches nothing; see `embedded.jars`.
+Invariant: spark-submit.sh, the jobs and the tests take their settings from `spark_conf`, so a setting cannot
+differ between them. No Spark import: the shell asks this module before any JVM runs. It fetches nothing; see
+`embedded.jars`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,13 @@ _EVERYWHERE = {
     "spark.python.worker.reuse": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.session.timeZone": "UTC",
-    # A table's log state is a few thousand rows: Delta's default of 50 partitions costs 50 tasks for each read.
+    # Bad input is data: a cast or a division in an author's predicate gives null, it does not stop the
+    # stream.
+    "spark.sql.ansi.enabled": "false",
+    # The render rate peaks at about 2,000 rows a record batch; larger ones only cost memory.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
+    # A table's log state is a few thousand rows: Delta's default of 50 partitions costs 50 tasks for each
+    # read.
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.streaming.metricsEnabled": "true",
     "spark.metrics.namespace": "carillon",
@@ -40,12 +47,13 @@ _LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.memory": "4g",
     "spark.sql.shuffle.partitions": "4",
-    # Delta lists a log in a Spark job of this many tasks when a directory is large; on few cores it is overhead.
+    # Delta lists a log in a Spark job of this many tasks when a directory is large; on few cores it is
+    # overhead.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
 }
 
 
-class JarsMissing(RuntimeError):
+class JarsMissingError(RuntimeError):
     """The connectors have not been fetched on this machine."""
 
 
@@ -80,11 +88,11 @@ def log_store_jar() -> Path:
 
 
 def spark_conf(master: str) -> dict[str, str]:
-    """All settings for a session on `master`; raises JarsMissing where local jars are needed and absent.
+    """All settings for a session on `master`; raises JarsMissingError where local jars are needed and absent.
 
-    local: the jars go on the driver's class path, which copies nothing (spark.jars would copy 60 files for each session).
-    spark://: the driver serves its local jars to the executors. yarn: Ivy resolves on the submitting machine.
-    k8s: the image carries the jars, so that a pod never downloads at start.
+    local: the jars go on the driver's class path, which copies nothing (spark.jars would copy 60 files for
+    each session). spark://: the driver serves its local jars to the executors. yarn: Ivy resolves on the
+    submitting machine. k8s: the image carries the jars, so that a pod never downloads at start.
     """
     settings = dict(_EVERYWHERE)
     if master.startswith("local"):
@@ -109,7 +117,7 @@ def _fetched_jars() -> tuple[Path, Path]:
     connectors, log_store = connectors_dir(), log_store_jar()
     for path in (connectors / "manifest.json", log_store):
         if not path.exists():
-            raise JarsMissing(
+            raise JarsMissingError(
                 f"Spark's connectors are not in {cache_dir()} ({path.name} missing): run `make jars`"
             )
     return connectors, log_store
@@ -119,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print the settings for a master as key=value lines, for spark-submit.sh."""
     try:
         settings = spark_conf(arguments[0])
-    except JarsMissing as missing:
+    except JarsMissingError as missing:
         print(missing, file=sys.stderr)
         return 4
     for key, value in settings.items():

@@ -6,8 +6,8 @@ It does not resolve or download anything: `embedded.jars` does.
 
 SCALA = "2.13"
 
-# Maven coordinates, group:artifact:version. The three awssdk modules replace the 600 MB `bundle` hadoop-aws asks for:
-# they are all S3A loads for plain object access. hadoop-aws must equal the Hadoop inside pyspark.
+# Maven coordinates, group:artifact:version. The three awssdk modules replace the 600 MB `bundle` hadoop-aws
+# asks for: they are all S3A loads for plain object access. hadoop-aws must equal the Hadoop inside pyspark.
 SPARK_PACKAGES = (
     f"org.apache.spark:spark-sql-kafka-0-10_{SCALA}:4.2.0",
     f"io.delta:delta-spark_4.2_{SCALA}:4.4.0",

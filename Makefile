@@ -1,0 +1,74 @@
+# Every target works on a fresh machine with Python 3.10 to 3.13 and Java 17: it makes .venv and fetches jars first.
+# Exit codes of the checks: scripts/check-machine.sh.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CUSTOMERS ?= 20000
+PYTHON ?= python3
+BIN := .venv/bin
+# Another list of requirements is another stamp, so that .venv is brought up to date exactly when needed.
+STAMP := .venv/.requirements-$(shell cat requirements.txt setup.py | cksum | cut -d' ' -f1)
+
+export PYTHON
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help venv jars demo dev test test-fast lint types format bench bench-render bench-decide drills fuzz clean
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP):
+	@python="$$(scripts/check-machine.sh)"; \
+	echo ".venv: installing pinned packages for $$("$$python" --version) (some 600 MB to download the first time)"; \
+	[ -x $(BIN)/python ] && $(BIN)/python -c 'import pip' 2> /dev/null || "$$python" -m venv --clear .venv; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	rm -f .venv/.requirements-*; touch $@
+
+venv: $(STAMP)  ## .venv with the pinned packages
+
+jars: venv  ## Spark's connectors, the Kafka broker and the Delta log store, in the cache directory
+	@scripts/check-machine.sh > /dev/null
+	@$(BIN)/python -m embedded.jars
+
+demo: jars  ## the whole pipeline on real servers; CUSTOMERS=20000
+	@$(BIN)/carillon demo --customers $(CUSTOMERS)
+
+dev: jars  ## Kafka and S3 on loopback until Ctrl-C
+	@$(BIN)/carillon dev
+
+test: jars  ## every test
+	@$(BIN)/python -m pytest
+
+test-fast: venv  ## the tests that need neither Spark nor servers
+	@$(BIN)/python -m pytest -m "not spark and not integration"
+
+lint: venv  ## ruff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: venv  ## rewrite the code as ruff wants it
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+
+types: venv  ## mypy --strict
+	@$(BIN)/mypy
+
+bench: bench-render bench-decide  ## all benchmarks
+
+bench-render: jars  ## messages rendered per second
+	@$(BIN)/python -m bench.render
+
+bench-decide: jars  ## decisions per second
+	@$(BIN)/python -m bench.decide
+
+drills: jars  ## break things on purpose and check the books
+	@$(BIN)/python -m bench.drills
+
+fuzz: venv  ## templates against real Jinja2, for minutes
+	@$(BIN)/python -m bench.fuzz
+
+clean:  ## everything make made, but not the cache directory
+	@rm -rf .venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log

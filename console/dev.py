@@ -1,0 +1,58 @@
+"""`carillon dev`: the embedded servers with topics and bucket, left up until Ctrl-C.
+
+Invariant: what it prints on standard output can be evaluated by a shell; what is for people goes to standard error.
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("dev")(dev)
+
+
+def dev(
+    env_file: Annotated[
+        Path | None, typer.Option(help="Also write the environment to this file, removed at the end.")
+    ] = None,
+) -> None:
+    """Start Kafka and S3 on free loopback ports, with topics and bucket, until Ctrl-C."""
+    from embedded.jars import ensure_all
+    from embedded.servers import EmbeddedServers
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    ensure_all(tell)
+    tell("starting Kafka and S3 ...")
+    with EmbeddedServers() as servers:
+        exports = [f"export {key}={shlex.quote(value)}" for key, value in servers.environment().items()]
+        print("\n".join(exports), flush=True)
+        if env_file is not None:
+            env_file.write_text("\n".join([*exports, ""]), encoding="utf-8")
+        tell(
+            f"Kafka {servers.kafka.bootstrap_servers}, S3 {servers.s3.endpoint_url}, logs {servers.work_dir}"
+        )
+        tell(
+            "Set the environment above in another terminal, then use carillon and spark-submit.sh. Ctrl-C ends it."
+        )
+        try:
+            servers.wait_while_running()
+        except KeyboardInterrupt:
+            tell("stopping")
+        finally:
+            if env_file is not None:
+                env_file.unlink(missing_ok=True)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -1,6 +1,7 @@
 """The audience snapshot: everybody a campaign can reach, as of one build.
 
-Invariant: one row per customer; a snapshot is read at a pinned version only. Addresses were checked when it was built.
+Invariant: one row per customer; a snapshot is read at a pinned version only. Addresses were checked when it
+was built.
 """
 
 from schemas.tables.table import Column, Table
@@ -29,7 +30,8 @@ TABLE = Table(
         Column("segments", "array<string>", "Segments the customer belongs to."),
         Column(
             "recent_orders",
-            "array<struct<order_id string, total double, currency string, item string, ordered_at timestamp>>",
+            "array<struct<order_id string, total double, currency string, item string,"
+            " ordered_at timestamp>>",
             "Latest orders, newest first.",
         ),
         Column(

@@ -1,7 +1,7 @@
 """Consent events that arrived after the snapshot was extracted.
 
-Invariant: rows are only appended; the newest `occurred_at` per (customer, channel, topic) counts, and it overrides the snapshot's
-consent when it is newer than the snapshot. It does not hold suppressions.
+Invariant: rows are only appended; the newest `occurred_at` per (customer, channel, topic) counts, and it
+overrides the snapshot's consent when it is newer than the snapshot. It does not hold suppressions.
 """
 
 from schemas.tables.table import Column, Table

@@ -1,7 +1,7 @@
 """The ledger: what was decided about whom, and why, before anything was sent.
 
-Invariant: rows are only appended, one per decision and stage; a later stage refines an earlier one and never removes it. Everybody
-considered has a row. It holds no address and no message body.
+Invariant: rows are only appended, one per decision and stage; a later stage refines an earlier one and never
+removes it. Everybody considered has a row. It holds no address and no message body.
 """
 
 from schemas.tables.table import Column, Table

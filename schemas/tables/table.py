@@ -1,6 +1,7 @@
 """What a table declaration consists of.
 
-Invariant: a table's columns, grain, keys, partitioning, retention and writer are stated in one value. It makes no table and reads none.
+Invariant: a table's columns, grain, keys, partitioning, retention and writer are stated in one value. It
+makes no table and reads none.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Every read and write of the pipelines: Kafka, S3 objects and Delta tables; nothing here decides anything."""

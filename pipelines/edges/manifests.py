@@ -1,0 +1,71 @@
+"""The manifest of a unit: what an epoch or a run pinned before it decided anything, and what came of it.
+
+Invariant: a manifest is written once, before the first decision; whoever comes second reads it and pins the same.
+The result is written after everything is published, so a unit with a manifest and no result is unfinished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pipelines.edges.objects import ObjectStore, canonical_json
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything a decision depends on besides the input records. Key: (pipeline, unit)."""
+
+    pipeline: str
+    unit: int
+    clock: str
+    audience_version: int
+    audience_as_of: str
+    consents_version: int
+    ledger_version: int
+    send_partitions: int
+    campaigns: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def decided_at(self) -> datetime:
+        return datetime.fromisoformat(self.clock)
+
+    @property
+    def as_of(self) -> datetime:
+        return datetime.fromisoformat(self.audience_as_of)
+
+
+class ManifestStore:
+    """Manifests and results of one lake, as objects `manifests/{pipeline}/{unit}.json` and `results/…`."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    def pin(self, pipeline: str, unit: int, make: Callable[[], Manifest]) -> tuple[Manifest, bool]:
+        """The manifest of the unit and whether it is new: made by `make` unless it was pinned before."""
+        name = _name("manifests", pipeline, unit)
+        pinned = self._objects.read_json(name)
+        if pinned is not None:
+            return Manifest(**pinned), False
+        made = make()
+        if self._objects.create(name, canonical_json(asdict(made))):
+            return made, True
+        return Manifest(**(self._objects.read_json(name) or {})), False
+
+    def find(self, pipeline: str, unit: int) -> Manifest | None:
+        pinned = self._objects.read_json(_name("manifests", pipeline, unit))
+        return None if pinned is None else Manifest(**pinned)
+
+    def finish(self, pipeline: str, unit: int, result: dict[str, Any]) -> None:
+        """Record what came of the unit; a replay writes the same again."""
+        self._objects.write_json(_name("results", pipeline, unit), result)
+
+    def result(self, pipeline: str, unit: int) -> dict[str, Any] | None:
+        return self._objects.read_json(_name("results", pipeline, unit))
+
+
+def _name(folder: str, pipeline: str, unit: int) -> str:
+    # Zero-padded, so that a listing is in the order of the units.
+    return f"{folder}/{pipeline}/{unit:012d}.json"

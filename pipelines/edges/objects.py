@@ -1,0 +1,114 @@
+"""Small objects on S3: read, write, write once, list. The lake's pointers, manifests and campaign bundles are objects.
+
+Invariant: `create` never replaces an object (`If-None-Match: *`), so of two writers exactly one wins and the other
+reads what the winner wrote. Does not touch Delta tables.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from conf import Lake
+
+class StorageError(Exception):
+    """The S3 endpoint did not do what was asked; the message says which object, what was found and what to check."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """The name of an object under the lake's root, and the digest S3 keeps of its content."""
+
+    name: str
+    etag: str
+
+
+class ObjectStore:
+    """Objects under the root of one lake."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._bucket = lake.bucket
+        self._prefix = f"{lake.prefix}/" if lake.prefix else ""
+        self._where = f"{lake.root} at {lake.endpoint_url or 'AWS'}"
+        self._client = boto3.client("s3", **lake.boto3())
+
+    def read(self, name: str) -> bytes | None:
+        """The content, or None when there is no such object."""
+        try:
+            return bytes(self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)["Body"].read())
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return None
+            raise self._explain("read", name, error) from None
+        except BotoCoreError as error:
+            raise self._explain("read", name, error) from None
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """The content as a JSON object, or None when there is no such object."""
+        content = self.read(name)
+        return None if content is None else dict(json.loads(content))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write or replace; readers see the old content or the new, never a part."""
+        self._put("write", name, content, {})
+
+    def write_json(self, name: str, document: dict[str, Any]) -> None:
+        self.write(name, canonical_json(document))
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write unless the object exists; False when it did. A retry that meets its own earlier success counts as
+        a success, because the content is then the same."""
+        try:
+            self._put("create", name, content, {"IfNoneMatch": "*"})
+            return True
+        except _AlreadyThereError:
+            return self.read(name) == content
+
+    def delete(self, name: str) -> None:
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
+        except (ClientError, BotoCoreError) as error:
+            raise self._explain("delete", name, error) from None
+
+    def list(self, prefix: str) -> list[StoredObject]:
+        """All objects whose name begins with `prefix`, in the order of their names."""
+        found = []
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix + prefix
+            )
+            for page in pages:
+                for item in page.get("Contents", []):
+                    found.append(StoredObject(item["Key"][len(self._prefix) :], item["ETag"]))
+        except (ClientError, BotoCoreError) as error:
+            raise self._explain("list", prefix, error) from None
+        return found
+
+    def _put(self, verb: str, name: str, content: bytes, extra: dict[str, str]) -> None:
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=content, **extra)
+        except ClientError as error:
+            # 412: the object exists; 409: another conditional write of it is under way and will win.
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+                raise _AlreadyThereError(name) from None
+            raise self._explain(verb, name, error) from None
+        except BotoCoreError as error:
+            raise self._explain(verb, name, error) from None
+
+    def _explain(self, verb: str, name: str, error: Exception) -> StorageError:
+        return StorageError(
+            f"cannot {verb} '{name}' in {self._where}: {error}. Check lake.root, lake.endpoint_url and the credentials."
+        )
+
+
+class _AlreadyThereError(Exception):
+    """A conditional write found the object."""
+
+
+def canonical_json(document: dict[str, Any]) -> bytes:
+    """One byte form per document, so that equal documents have equal digests."""
+    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,154 @@
+"""Progress markers: how far a pipeline's send partition has published, kept in the compacted topic `send.progress`.
+
+Invariant: a marker is written in the transaction of the batches it vouches for, and is read only after the writer's
+transactional id was initialised: no older transaction of that id can then commit any more.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+TOPIC = "send.progress"
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """The last (unit, chunk) that was published; compared in that order."""
+
+    unit: int
+    chunk: int
+
+
+#: Before anything was published.
+NOTHING = Position(-1, -1)
+
+
+@dataclass(frozen=True)
+class MarkerKey:
+    """Whose progress: key of the record and the partition of the topic it always goes to.
+
+    `incarnation` tells apart lives of a pipeline: a stream with a new checkpoint counts its epochs from 0 again.
+    `term` counts the drivers of the pipeline; a marker of a later term means that this driver was replaced."""
+
+    pipeline: str
+    incarnation: str
+    term: int
+    send_partition: int
+
+    @property
+    def key(self) -> bytes:
+        return f"{self.pipeline}/{self.send_partition}".encode()
+
+    def partition(self, partitions: int) -> int:
+        return self.send_partition % partitions
+
+    def value(self, position: Position) -> bytes:
+        marker = {
+            "incarnation": self.incarnation,
+            "term": self.term,
+            "unit": position.unit,
+            "chunk": position.chunk,
+        }
+        return json.dumps(marker, separators=(",", ":")).encode()
+
+
+class FencedError(Exception):
+    """A younger driver of the same pipeline has taken over."""
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__(pipeline)
+        self.pipeline = pipeline
+
+    def __str__(self) -> str:
+        return (
+            f"pipeline '{self.pipeline}' was taken over by a younger driver, which fenced this one. "
+            "Nothing was lost or doubled. Run one driver per pipeline."
+        )
+
+
+class ProgressUnreadableError(Exception):
+    """The markers could not be read to their end; publishing without them could publish twice."""
+
+
+def count_partitions(client: dict[str, str], timeout_s: float = 10.0) -> int:
+    """The number of partitions of the progress topic."""
+    metadata = AdminClient(client).list_topics(TOPIC, timeout=timeout_s)
+    topic = metadata.topics[TOPIC]
+    if topic.error is not None:
+        raise ProgressUnreadableError(
+            f"topic '{TOPIC}' is not there ({topic.error.str()}). Create the topics with `carillon topics create`."
+        )
+    return len(topic.partitions)
+
+
+def read_position(client: dict[str, str], key: MarkerKey, partitions: int, timeout_s: float) -> Position:
+    """The committed position of one send partition, read to the partition's end as it was when this was called.
+
+    Waits for open transactions of others, since a read-committed consumer cannot see past them; `timeout_s` must
+    therefore exceed the transaction time-out. Raises `ProgressUnreadableError` when the end is not reached by then.
+    """
+    where = TopicPartition(TOPIC, key.partition(partitions), OFFSET_BEGINNING)
+    end = _end_offset(client, where)
+    if end == 0:
+        return NOTHING
+    consumer = Consumer(
+        {
+            **client,
+            "group.id": "carillon-progress-reader",
+            "enable.auto.commit": "false",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": "true",
+            "fetch.wait.max.ms": "20",
+        }
+    )
+    try:
+        consumer.assign([where])
+        return _consume_to(consumer, key, end, time.monotonic() + timeout_s)
+    finally:
+        consumer.close()
+
+
+def _end_offset(client: dict[str, str], where: TopicPartition) -> int:
+    admin = AdminClient(client)
+    request = {where: OffsetSpec.latest()}
+    futures = admin.list_offsets(
+        request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=10.0
+    )
+    return int(futures[where].result().offset)
+
+
+def _consume_to(consumer: Consumer, key: MarkerKey, end: int, deadline: float) -> Position:
+    position = NOTHING
+    while time.monotonic() < deadline:
+        message = consumer.poll(0.5)
+        if message is None:
+            continue
+        error = message.error()
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF and (message.offset() or 0) >= end:
+                return position
+            if error.code() != KafkaError._PARTITION_EOF and not error.retriable():
+                raise KafkaException(error)
+            continue
+        if message.key() == key.key:
+            position = _parse(message.value(), key)
+    raise ProgressUnreadableError(
+        f"the markers in '{TOPIC}' could not be read to their end (offset {end}): another pipeline's transaction "
+        "stayed open, or the broker did not answer. Nothing was published; start again."
+    )
+
+
+def _parse(value: bytes | None, key: MarkerKey) -> Position:
+    if value is None:
+        return NOTHING
+    marker = json.loads(value)
+    if marker["term"] > key.term:
+        raise FencedError(key.pipeline)
+    if marker["incarnation"] != key.incarnation:
+        return NOTHING
+    return Position(int(marker["unit"]), int(marker["chunk"]))

@@ -1,0 +1,153 @@
+"""Publishing exactly once: a transactional producer per send partition, each transaction with its progress marker.
+
+Invariant: what a read-committed consumer sees of a (pipeline, send partition) is the sequence of its chunks, each
+once, whatever dies: a chunk whose marker is there is skipped, and initialising the transactional id fences whoever
+else was publishing it. After any failed commit or abort the producer is thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from pipelines.edges.progress import TOPIC, FencedError, MarkerKey, Position, read_position
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record to publish; headers are (name, UTF-8 bytes)."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True)
+class PublishTarget:
+    """Where and how a task publishes; travels to the executors."""
+
+    client: dict[str, str]
+    progress_partitions: int
+    transaction_timeout_ms: int
+    message_bytes_max: int
+
+
+class PublishError(Exception):
+    """A transaction failed and was given up; the task may be tried again."""
+
+
+#: What the broker says to a producer whose transactional id somebody initialised after it.
+_FENCED_CODES = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+
+#: The publishers of this worker process, kept alive between chunks and units: initialising costs 70–500 ms.
+_alive: dict[MarkerKey, PartitionPublisher] = {}
+
+
+def publish_chunk(target: PublishTarget, key: MarkerKey, position: Position, records: Sequence[Record]) -> bool:
+    """Publish the chunk unless it was published before; False when it was.
+
+    A living publisher need not read its marker again: had anybody else published meanwhile, its next transaction
+    would be fenced. Another worker of the same driver may have done just that (Spark places tasks freely), so a
+    fenced survivor is replaced once; the new one reads the marker, and learns from its term of a younger driver.
+
+    Raises `FencedError` (a younger driver), `PublishError` (the transaction failed; the task may be tried again),
+    `ProgressUnreadableError`.
+    """
+    survivor = _alive.get(key)
+    if survivor is not None:
+        try:
+            return survivor.publish(position, records)
+        except FencedError:
+            pass  # it has removed itself from _alive
+    publisher = _alive[key] = PartitionPublisher(target, key)
+    return publisher.publish(position, records)
+
+
+class PartitionPublisher:
+    """The transactional producer of one send partition and the position it has reached."""
+
+    def __init__(self, target: PublishTarget, key: MarkerKey) -> None:
+        self._key = key
+        self._target = target
+        self._undelivered: list[str] = []
+        transactional_id = f"{key.pipeline}-{key.send_partition}"
+        self._producer = Producer(
+            {
+                **target.client,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": str(target.transaction_timeout_ms),
+                "message.max.bytes": str(target.message_bytes_max),
+                "queue.buffering.max.kbytes": "131072",
+                "linger.ms": "5",
+                "compression.type": "lz4",
+            }
+        )
+        self._guard(lambda: self._producer.init_transactions(60.0), "initialise the transactional id")
+        wait_s = target.transaction_timeout_ms / 1000 + 30
+        self.position = read_position(target.client, key, target.progress_partitions, wait_s)
+
+    def publish(self, position: Position, records: Sequence[Record]) -> bool:
+        """Publish the records and the marker in one transaction; False when that was done before."""
+        if position <= self.position:
+            return False
+        self._guard(self._producer.begin_transaction, "begin a transaction")
+        for record in records:
+            self._produce(record)
+        self._mark(position)
+        self._guard(lambda: self._producer.commit_transaction(60.0), "commit a transaction")
+        if self._undelivered:
+            # A commit that succeeded with failed deliveries cannot happen; if it does, say so and stop.
+            raise self._discard(PublishError(f"delivery failed: {self._undelivered[0]}"))
+        self.position = position
+        return True
+
+    def _produce(self, record: Record) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    record.topic,
+                    value=record.value,
+                    key=record.key,
+                    headers=list(record.headers),
+                    on_delivery=self._note_delivery,
+                )
+                self._producer.poll(0)
+                return
+            except BufferError:
+                # The local queue is full: wait for the broker, which is the back-pressure.
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                raise self._failed("produce", error) from None
+
+    def _mark(self, position: Position) -> None:
+        self._producer.produce(
+            TOPIC,
+            key=self._key.key,
+            value=self._key.value(position),
+            partition=self._key.partition(self._target.progress_partitions),
+            on_delivery=self._note_delivery,
+        )
+
+    def _note_delivery(self, error: object, _message: object) -> None:
+        if error is not None:
+            self._undelivered.append(str(error))
+
+    def _guard(self, call: Callable[[], object], what: str) -> None:
+        try:
+            call()
+        except KafkaException as error:
+            raise self._failed(what, error) from None
+
+    def _failed(self, what: str, error: KafkaException) -> Exception:
+        kafka_error = error.args[0]
+        if kafka_error.code() in _FENCED_CODES:
+            return self._discard(FencedError(self._key.pipeline))
+        return self._discard(PublishError(f"cannot {what} for {self._key.key.decode()}: {kafka_error.str()}"))
+
+    def _discard(self, error: Exception) -> Exception:
+        """Forget this producer: the next attempt makes a new one, whose initialisation aborts what is open."""
+        _alive.pop(self._key, None)
+        return error

@@ -1,0 +1,70 @@
+"""One scheduled campaign run from start or from wherever an earlier attempt of it ended.
+
+Invariant: a finished run is never run again; an unfinished one continues with what its manifest pinned, even when
+the campaign or the audience changed since.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from conf import Settings
+from pipelines.edges.campaign_store import CampaignStore
+from pipelines.edges.manifests import ManifestStore
+from pipelines.edges.objects import ObjectStore
+from pipelines.edges.terms import Term
+from pipelines.errors import InputError
+from pipelines.runs import INCARNATION, UNIT, make_run_work, run_pipeline
+from pipelines.units import UnitRunner
+
+#: A run id becomes part of object names and of Kafka's transactional ids.
+RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+
+
+def run_campaign(spark: SparkSession, settings: Settings, campaign_id: str, run_id: str) -> dict[str, Any]:
+    """Run it; returns its result, with `already_complete` true when an earlier attempt had finished it.
+
+    Raises `InputError` for an unknown or triggered campaign or an unusable run id, and what `UnitRunner.run` raises.
+    """
+    if not RUN_ID.match(run_id):
+        raise InputError(
+            f"run id '{run_id}' cannot be used: found other characters than letters, digits, '.', '_' and '-', or more "
+            "than 100. Name it like 2026-03-01 or weekly.9."
+        )
+    objects = ObjectStore(settings.lake)
+    pipeline = run_pipeline(campaign_id, run_id)
+    manifests = ManifestStore(objects)
+    finished = manifests.result(f"{pipeline}/{INCARNATION}", UNIT)
+    if finished is not None:
+        return {**finished, "already_complete": True}
+    if manifests.find(f"{pipeline}/{INCARNATION}", UNIT) is None:
+        _check_campaign(CampaignStore(objects), campaign_id)
+    term = Term(objects, pipeline)
+    runner = UnitRunner(spark, settings, pipeline, INCARNATION, term.number)
+    result = runner.run(
+        UNIT,
+        datetime.now(timezone.utc),
+        {campaign_id},
+        lambda _spark, manifest, versions, audience: make_run_work(run_id, manifest, versions, audience),
+    )
+    return {**result, "already_complete": False}
+
+
+def _check_campaign(store: CampaignStore, campaign_id: str) -> None:
+    active = store.active_digests()
+    if campaign_id not in active:
+        known = ", ".join(sorted(active)) or "none"
+        raise InputError(
+            f"campaign '{campaign_id}' is not published in this lake. Published: {known}. "
+            "Publish it with `carillon publish FOLDER`."
+        )
+    campaign = store.load(active[campaign_id])
+    if campaign.kind != "scheduled":
+        raise InputError(
+            f"campaign '{campaign_id}' is {campaign.kind}: it is sent by send_triggered when its trigger arrives. "
+            "Only campaigns with `kind: scheduled` are run."
+        )

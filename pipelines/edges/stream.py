@@ -1,0 +1,109 @@
+"""The running stream: Kafka in through Spark's own source, one unit per epoch, an orderly end.
+
+Invariant: an epoch is a unit of the pipeline's incarnation, which is the id Spark keeps in the checkpoint: a new
+checkpoint is a new incarnation, so its epochs are never mistaken for those of an older one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from conf import Settings
+from pipelines.decode import EVENTS, TRIGGERS, decode_records
+from pipelines.edges.terms import Term
+from pipelines.epochs import make_epoch_work
+from pipelines.units import UnitRunner
+
+#: How often the driver looks whether it shall stop; an idle stream ends within this time.
+_POLL_S = 0.2
+
+
+class TriggeredStream:
+    """The stream of triggers and customer events."""
+
+    def __init__(self, spark: SparkSession, settings: Settings, report: Callable[[dict[str, object]], None]) -> None:
+        self._spark = spark
+        self._settings = settings
+        self._report = report
+        self._runner: UnitRunner | None = None
+        self._term: Term | None = None
+        self._failure: BaseException | None = None
+        # Held while an epoch is worked on, so that stopping waits for its end.
+        self._epoch = threading.Lock()
+
+    def run(self, available_now: bool, stopping: threading.Event) -> None:
+        """Until `stopping` is set, or, with `available_now`, until what is in the topics now has been worked on.
+        Raises what stopped an epoch, as the unit raised it."""
+        query = self._start(available_now)
+        while query.isActive and not stopping.is_set():
+            query.awaitTermination(_POLL_S)
+        with self._epoch:
+            query.stop()
+        if self._failure is not None:
+            raise self._failure
+        error = query.exception()
+        if error is not None:
+            raise error
+
+    def _start(self, available_now: bool) -> StreamingQuery:
+        stream = self._settings.stream
+        source = self._spark.readStream.format("kafka").options(**self._settings.kafka.spark_source())
+        records = (
+            source.option("subscribe", f"{TRIGGERS.topic},{EVENTS.topic}")
+            .option("startingOffsets", "earliest")
+            .option("maxOffsetsPerTrigger", str(stream.max_offsets_per_epoch))
+            .option("failOnDataLoss", "true")
+            .load()
+        )
+        writer = (
+            records.writeStream.queryName(stream.pipeline)
+            .option("checkpointLocation", stream.checkpoint)
+            .foreachBatch(self._work_on)
+        )
+        if available_now:
+            return writer.trigger(availableNow=True).start()
+        return writer.trigger(processingTime=f"{stream.trigger_interval_ms} milliseconds").start()
+
+    def _work_on(self, records: DataFrame, epoch: int) -> None:
+        with self._epoch:
+            try:
+                self._run_epoch(records, epoch)
+            except BaseException as error:
+                # Spark turns it into text on its way through the JVM; the caller needs the exception itself.
+                self._failure = error
+                raise
+
+    def _run_epoch(self, records: DataFrame, epoch: int) -> None:
+        runner = self._runner_for(records.sparkSession)
+        assert self._term is not None
+        self._term.check()
+        decoded = decode_records(records).persist()
+        try:
+            result = runner.run(
+                epoch,
+                datetime.now(timezone.utc),
+                None,
+                lambda spark, manifest, versions, _: make_epoch_work(decoded, spark, manifest, versions),
+            )
+        finally:
+            decoded.unpersist()
+        self._report(result)
+
+    def _runner_for(self, spark: SparkSession) -> UnitRunner:
+        """Made in the first epoch, because only then is the query's id known."""
+        if self._runner is None:
+            incarnation = spark.sparkContext.getLocalProperty("sql.streaming.queryId")
+            assert incarnation is not None
+            pipeline = self._settings.stream.pipeline
+            runner = UnitRunner(spark, self._settings, pipeline, incarnation, 0)
+            self._term = Term(runner.objects, pipeline)
+            runner.term = self._term.number
+            self._runner = runner
+        return self._runner
+
+

@@ -1,0 +1,165 @@
+"""Triggers, customer events and scheduled audiences become candidates: who is considered, for what, on which channel.
+
+Invariant: nobody considered is lost. A trigger for an unknown campaign is still a candidate (without a channel), so
+that its exclusion is recorded. A replayed record makes the same `decision_id`. Does not decide anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines.campaigns import Campaign
+from pipelines.identity import message_id_column, send_partition_column, uuid5_column
+
+#: What is known of a campaign when candidates are made: one row per active bundle.
+CAMPAIGN_COLUMNS = (
+    "campaign_id string, campaign_version string, campaign_status string, kind string, consent_topic string, "
+    "channels array<string>"
+)
+
+#: The contract of candidates; grain: one row per decision_id.
+CANDIDATE_COLUMNS = (
+    "decision_id",
+    "message_id",
+    "source",
+    "source_id",
+    "campaign_id",
+    "campaign_version",
+    "campaign_status",
+    "consent_topic",
+    "channel",
+    "customer_id",
+    "send_partition",
+    "occurred_at",
+    "expires_at",
+    "data",
+    "origin",
+)
+
+
+def campaigns_frame(spark: SparkSession, campaigns: Sequence[tuple[str, Campaign]]) -> DataFrame:
+    """The campaigns as rows. Grain: one row per campaign_id. Small: it is broadcast."""
+    rows = [
+        (c.campaign_id, digest, c.status, c.kind, c.topic, list(c.channels)) for digest, c in campaigns
+    ]
+    return spark.createDataFrame(rows, CAMPAIGN_COLUMNS)
+
+
+def match_triggers(triggers: DataFrame, campaigns: DataFrame) -> DataFrame:
+    """Explicit triggers with the campaign they name, or with none when it is unknown.
+    Grain: one row per (record, channel); a scheduled campaign cannot be triggered and counts as unknown."""
+    known = campaigns.where(F.col("kind") == "triggered").drop("kind")
+    # campaign_id is unique in `campaigns`: one bundle is active per campaign.
+    matched = triggers.join(F.broadcast(known), on="campaign_id", how="left")
+    return matched.select(
+        F.lit("trigger").alias("source"),
+        F.col("trigger_id").alias("source_id"),
+        *_shared_columns(),
+        "expires_at",
+        "data",
+        _origin().alias("origin"),
+    )
+
+
+def match_events(events: DataFrame, campaigns: Sequence[tuple[str, Campaign]]) -> DataFrame | None:
+    """The events that fire a campaign. Grain: one row per (record, campaign, channel); None when no campaign names an
+    event. An event nobody asked for, or whose condition does not hold, considers nobody: it is no candidate."""
+    fired: DataFrame | None = None
+    for digest, campaign in campaigns:
+        if campaign.trigger is None or campaign.trigger.event is None:
+            continue
+        one = _match_event(events, digest, campaign)
+        fired = one if fired is None else fired.unionByName(one)
+    return fired
+
+
+def _match_event(events: DataFrame, digest: str, campaign: Campaign) -> DataFrame:
+    assert campaign.trigger is not None
+    named = events.where(F.col("type") == campaign.trigger.event).select(
+        F.lit("event").alias("source"),
+        F.col("event_id").alias("source_id"),
+        F.lit(campaign.campaign_id).alias("campaign_id"),
+        F.lit(digest).alias("campaign_version"),
+        F.lit(campaign.status).alias("campaign_status"),
+        F.lit(campaign.topic).alias("consent_topic"),
+        F.array(*[F.lit(name) for name in campaign.channels]).alias("channels"),
+        "customer_id",
+        "occurred_at",
+        F.lit(None).cast("timestamp").alias("expires_at"),
+        F.col("properties").alias("data"),
+        _origin().alias("origin"),
+    )
+    exploded = named.withColumn("channel", F.explode("channels")).drop("channels")
+    if not campaign.trigger.when:
+        return exploded
+    # The condition sees only the declared fields, under their own names.
+    kept = F.struct(*exploded.columns).alias("_row")
+    fields = F.from_json("data", campaign.data_ddl()).alias("_fields")
+    scoped = exploded.select(kept, fields).select("_row", "_fields.*")
+    return scoped.where(F.expr(campaign.trigger.when)).select("_row.*")
+
+
+def match_audience(audience: DataFrame, digest: str, campaign: Campaign, run_id: str, clock: Column) -> DataFrame:
+    """A scheduled run: the members of the audience rule, each on every channel of the campaign.
+    Grain: one row per (customer, channel); `customer` is the whole snapshot row."""
+    members = audience.where(F.expr(campaign.audience.where)) if campaign.audience else audience
+    return members.select(
+        F.lit("run").alias("source"),
+        F.lit(run_id).alias("source_id"),
+        F.lit(campaign.campaign_id).alias("campaign_id"),
+        F.lit(digest).alias("campaign_version"),
+        F.lit(campaign.status).alias("campaign_status"),
+        F.lit(campaign.topic).alias("consent_topic"),
+        F.explode(F.array(*[F.lit(name) for name in campaign.channels])).alias("channel"),
+        "customer_id",
+        clock.alias("occurred_at"),
+        F.lit(None).cast("timestamp").alias("expires_at"),
+        F.lit("{}").alias("data"),
+        F.lit("run").alias("origin"),
+        F.struct(*audience.columns).alias("customer"),
+    )
+
+
+def attach_customers(candidates: DataFrame, audience: DataFrame) -> DataFrame:
+    """Add `customer`, the whole snapshot row, null when there is none. Grain unchanged. For few candidates: their
+    ids go to the audience, so that the audience is scanned once and never shuffled."""
+    ids = candidates.select("customer_id").distinct()
+    found = audience.join(F.broadcast(ids), on="customer_id", how="left_semi")
+    # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
+    customers = found.select("customer_id", F.struct(*audience.columns).alias("customer"))
+    return candidates.join(F.broadcast(customers), on="customer_id", how="left")
+
+
+def identify_candidates(candidates: DataFrame, pipeline: str, send_partitions: int) -> DataFrame:
+    """Give each candidate its ids and its shard; keeps a `customer` column where there is one."""
+    ids = candidates.select(
+        "*",
+        uuid5_column(
+            F.lit(pipeline), F.col("origin"), F.col("campaign_id"), F.col("customer_id"), F.col("channel")
+        ).alias("decision_id"),
+        message_id_column(
+            F.col("campaign_id"), F.col("source_id"), F.col("customer_id"), F.col("channel")
+        ).alias("message_id"),
+        send_partition_column(F.col("customer_id"), send_partitions).alias("send_partition"),
+    )
+    extra = [name for name in ("customer",) if name in candidates.columns]
+    return ids.select(*CANDIDATE_COLUMNS, *extra)
+
+
+def _shared_columns() -> list[Column]:
+    return [
+        F.col("campaign_id"),
+        F.col("campaign_version"),
+        F.col("campaign_status"),
+        F.col("consent_topic"),
+        F.explode_outer("channels").alias("channel"),
+        F.col("customer_id"),
+        F.col("occurred_at"),
+    ]
+
+
+def _origin() -> Column:
+    return F.concat_ws("/", F.col("topic"), F.col("partition").cast("string"), F.col("offset").cast("string"))

@@ -1,0 +1,167 @@
+"""The task that renders and publishes: the sent decisions of one send partition in, an account of them out.
+
+Invariant: given the same rows in the same order, the chunks, batches and ids are the same; what was published before
+is not published again, but it is counted and its failures are reported again, so a resumed unit has full books.
+Runs on executors inside `mapInArrow`; shuffles recipients, never rendered text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf import Channels, Links
+from pipelines.batches import BatchScope, SendBatch, cut_batches, oversized
+from pipelines.campaigns import Campaign
+from pipelines.edges.progress import MarkerKey, Position
+from pipelines.edges.publisher import PublishTarget, Record, publish_chunk
+from pipelines.messages import CompiledCampaign, compile_campaign
+from schemas.channels import channel as channel_named
+from schemas.reasons import reason as reason_named
+
+#: The account of a task; one row per (chunk, campaign version, channel) for 'published', one per message for others.
+ACCOUNT_COLUMNS = (
+    "outcome string, send_partition int, chunk int, campaign_id string, channel string, messages long, batches long, "
+    "bytes long, message_id string, reason string, detail string"
+)
+_ACCOUNT = pa.schema(
+    [
+        ("outcome", pa.string()),
+        ("send_partition", pa.int32()),
+        ("chunk", pa.int32()),
+        ("campaign_id", pa.string()),
+        ("channel", pa.string()),
+        ("messages", pa.int64()),
+        ("batches", pa.int64()),
+        ("bytes", pa.int64()),
+        ("message_id", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+AccountRow = tuple[str, int, int, str, str, int, int, int, str | None, str | None, str | None]
+
+#: Compiled campaigns of this worker by digest: compiling costs more than rendering a batch.
+_compiled: dict[str, CompiledCampaign] = {}
+
+
+@dataclass(frozen=True)
+class PublishPlan:
+    """All a task must know; travels to the executors."""
+
+    target: PublishTarget
+    pipeline: str
+    incarnation: str
+    term: int
+    unit: int
+    clock: str
+    campaigns: dict[str, Campaign]
+    channels: Channels
+    links: Links
+    messages_per_transaction: int
+
+    def key(self, send_partition: int) -> MarkerKey:
+        return MarkerKey(self.pipeline, self.incarnation, self.term, send_partition)
+
+
+def publish_task(plan: PublishPlan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The function for `mapInArrow`. Input: one send partition's sent decisions, ordered by message_id, with columns
+    send_partition, campaign_id, campaign_version, channel and those of `CompiledCampaign.assemble`."""
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for index, chunk in enumerate(rechunk(batches, plan.messages_per_transaction)):
+            yield _publish(plan, chunk, index)
+
+    return run
+
+
+def rechunk(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """Cut a stream of batches into tables of exactly `rows` rows (the last may be shorter)."""
+    waiting: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        waiting.append(batch)
+        count += batch.num_rows
+        while count >= rows:
+            table = pa.Table.from_batches(waiting)
+            yield table.slice(0, rows)
+            rest = table.slice(rows)
+            waiting, count = rest.to_batches(), rest.num_rows
+    if count:
+        yield pa.Table.from_batches(waiting)
+
+
+def _publish(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
+    send_partition = chunk["send_partition"][0].as_py()
+    account: list[AccountRow] = []
+    records: list[Record] = []
+    for version, channel, rows in _groups(chunk):
+        campaign_id = plan.campaigns[version].campaign_id
+        payloads, failures = _render(plan, version, channel, rows)
+        for message_id, reason, detail in failures:
+            outcome = reason_named(reason).decision
+            account.append(
+                (outcome, send_partition, index, campaign_id, channel, 1, 0, 0, message_id, reason, detail)
+            )
+        scope = BatchScope(plan.pipeline, plan.unit, send_partition, index, channel, campaign_id, version)
+        made = [to_record(batch, plan.clock) for batch in cut_batches(payloads, scope, plan.channels.limits(channel))]
+        records.extend(made)
+        size = sum(len(record.value or b"") for record in made)
+        counted = ("published", send_partition, index, campaign_id, channel, len(payloads), len(made), size)
+        account.append((*counted, None, None, None))
+    publish_chunk(plan.target, plan.key(send_partition), Position(plan.unit, index), records)
+    columns = list(zip(*account, strict=True))
+    return pa.RecordBatch.from_arrays(
+        [pa.array(column, type=field.type) for column, field in zip(columns, _ACCOUNT, strict=True)], schema=_ACCOUNT
+    )
+
+
+def _groups(chunk: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
+    """The rows of each (campaign version, channel), in the order of their names; order within is kept."""
+    keys = chunk.select(["campaign_version", "channel"]).group_by(["campaign_version", "channel"]).aggregate([])
+    pairs = sorted(zip(keys["campaign_version"].to_pylist(), keys["channel"].to_pylist(), strict=True))
+    for version, channel in pairs:
+        mask = pc.and_(pc.equal(chunk["campaign_version"], version), pc.equal(chunk["channel"], channel))
+        yield version, channel, chunk if len(pairs) == 1 else chunk.filter(mask)
+
+
+def _render(
+    plan: PublishPlan, version: str, channel: str, rows: pa.Table
+) -> tuple[pa.LargeBinaryArray, list[tuple[str, str, str]]]:
+    """The payloads of those that rendered, and (message_id, reason, detail) of the others."""
+    compiled = _compiled.get(version)
+    if compiled is None:
+        compiled = _compiled[version] = compile_campaign(plan.campaigns[version], plan.links)
+    batch = rows.combine_chunks().to_batches()[0]
+    assembled = compiled.assemble(channel, batch)
+    limits = plan.channels.limits(channel)
+    ids = batch["message_id"]
+    failures = [(ids[failure.row].as_py(), failure.reason, failure.detail) for failure in assembled.failures]
+    too_large = oversized(assembled.payloads, limits)
+    for row in pc.indices_nonzero(too_large).to_pylist():
+        size = len(assembled.payloads[row].as_py())
+        detail = f"the message has {size} bytes; a batch holds at most {limits.batch_bytes_max}"
+        failures.append((ids[row].as_py(), "message_too_large", detail))
+    kept = pc.and_(pc.is_valid(assembled.payloads), pc.invert(too_large))
+    payloads = assembled.payloads if pc.all(kept).as_py() else assembled.payloads.filter(kept)
+    return payloads, failures
+
+
+def to_record(batch: SendBatch, clock: str) -> Record:
+    """The Kafka record of a send batch: CloudEvents 1.0, binary content mode (Kafka protocol binding)."""
+    channel = channel_named(batch.scope.channel)
+    headers = {
+        "ce_id": batch.batch_id,
+        "ce_type": f"carillon.send-batch.{channel.name}.v1",
+        "ce_source": f"/carillon/{batch.scope.pipeline}",
+        "ce_specversion": "1.0",
+        "ce_time": clock,
+        "content-type": "application/json",
+        "campaign_id": batch.scope.campaign_id,
+        "message_count": str(batch.message_count),
+    }
+    pairs = tuple((name, value.encode()) for name, value in headers.items())
+    return Record(channel.topic, batch.batch_id.encode(), batch.value, pairs)

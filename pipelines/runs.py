@@ -1,0 +1,37 @@
+"""The scheduled run's edge of the shared functions: the audience of one campaign becomes the work of one unit.
+
+Invariant: a run is the pair (campaign, run id); its pipeline name is made of both, so it has one manifest, one set of
+progress markers and one place in the ledger, however often it is started.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pipelines.campaigns import Campaign
+from pipelines.edges.manifests import Manifest
+from pipelines.match import identify_candidates, match_audience
+from pipelines.units import Work
+
+#: A run is one unit of its own pipeline.
+UNIT = 0
+#: A run has one life.
+INCARNATION = "run"
+
+
+def run_pipeline(campaign_id: str, run_id: str) -> str:
+    """The pipeline name of a run."""
+    return f"run-{campaign_id}-{run_id}"
+
+
+def make_run_work(run_id: str, manifest: Manifest, versions: dict[str, Campaign], audience: DataFrame) -> Work:
+    """The work of one run; `versions` holds exactly one campaign."""
+    ((digest, campaign),) = versions.items()
+    members = match_audience(audience, digest, campaign, run_id, F.lit(manifest.decided_at))
+    return Work(
+        candidates=identify_candidates(members, manifest.pipeline, manifest.send_partitions),
+        consent_changes=None,
+        dead_letters=None,
+        is_large=True,
+    )

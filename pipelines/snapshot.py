@@ -1,0 +1,69 @@
+"""A raw extract becomes the next audience snapshot: columns of the contract, addresses judged, nothing else changed.
+
+Invariant: additive drift passes (unknown columns are dropped, and named), a missing or retyped column is refused
+before anything is written. Does not promote; see `pipelines.edges.promotion`.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StringType, StructType
+
+from pipelines.addresses import find_invalid_channels
+from schemas.tables import table
+
+AUDIENCE = table("audience")
+_DERIVED = ("invalid_channels",)
+
+
+class RefusedError(Exception):
+    """The extract cannot become a snapshot; the message names the columns or expectations and never a value."""
+
+
+def contract_columns() -> StructType:
+    """The columns an extract must bring: the snapshot's, less those that the build derives."""
+    return StructType([field for field in AUDIENCE.schema().fields if field.name not in _DERIVED])
+
+
+def conform(extract: DataFrame) -> DataFrame:
+    """The extract in the columns, order and types of the contract. Raises `RefusedError` naming each fault."""
+    found = {field.name: field.dataType for field in extract.schema.fields}
+    faults = []
+    for field in contract_columns().fields:
+        if field.name not in found:
+            close = difflib.get_close_matches(field.name, [n for n in found if n not in AUDIENCE.column_names], n=1)
+            hint = f"; the extract has '{close[0]}'" if close else ""
+            faults.append(f"column '{field.name}' is missing{hint}")
+        elif not _can_hold(field.dataType, found[field.name]):
+            faults.append(
+                f"column '{field.name}' is {found[field.name].simpleString()}, expected {field.dataType.simpleString()}"
+            )
+    if faults:
+        raise RefusedError(f"the extract does not fit the audience contract: {'; '.join(faults)}. Mend the extract.")
+    fields = contract_columns().fields
+    return extract.select(*[F.col(field.name).cast(field.dataType).alias(field.name) for field in fields])
+
+
+def build_snapshot(extract: DataFrame) -> DataFrame:
+    """Grain: one row per row of the extract, in the columns of the audience table."""
+    conformed = conform(extract)
+    return conformed.mapInArrow(find_invalid_channels, AUDIENCE.schema())
+
+
+def _can_hold(expected: DataType, found: DataType) -> bool:
+    """Same type, or one whose cast loses nothing; a number where text is expected is drift, not a format."""
+    if _plain(expected) == _plain(found):
+        return True
+    if isinstance(expected, StringType) or isinstance(found, StringType):
+        return False
+    widening = {("bigint", "int"), ("bigint", "smallint"), ("timestamp", "timestamp_ntz")}
+    pair = (expected.simpleString(), found.simpleString())
+    return pair in widening or (pair[0].startswith("decimal") and pair[1].startswith("decimal"))
+
+
+def _plain(data_type: DataType) -> str:
+    """The type without nullability, which Parquet writers set as they please."""
+    return data_type.simpleString().replace("timestamp_ntz", "timestamp")

@@ -1,0 +1,225 @@
+"""One unit of work, an epoch of the stream or a scheduled run: pin, decide, record, publish, balance.
+
+Invariant: decisions are in the ledger before the first message is published, and what is published is what the
+ledger says: a unit that is started again decides nothing anew. Stream and batch differ only in the candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from conf import Settings
+from pipelines import dead_letters as letters
+from pipelines.books import Books
+from pipelines.campaigns import Campaign
+from pipelines.consent import join_consents
+from pipelines.decide import decide, render_failures
+from pipelines.edges.audience import AudiencePointer
+from pipelines.edges.campaign_store import CampaignStore
+from pipelines.edges.lake import DeltaLake
+from pipelines.edges.manifests import Manifest, ManifestStore
+from pipelines.edges.objects import ObjectStore
+from pipelines.edges.progress import MarkerKey, count_partitions
+from pipelines.edges.publisher import PublishTarget
+from pipelines.match import attach_customers
+from pipelines.publishing import ACCOUNT_COLUMNS, PublishPlan, publish_task
+from pipelines.repeats import mark_repeats
+from schemas.tables import table
+from schemas.topics import load_topics
+
+AUDIENCE, CONSENTS, LEDGER = table("audience"), table("consents"), table("ledger")
+
+#: The columns of the ledger that a publishing task needs, beside the customer's snapshot row.
+_PUBLISHED_COLUMNS = (
+    "message_id",
+    "customer_id",
+    "locale",
+    "variant",
+    "occurred_at",
+    "source",
+    "source_id",
+    "data",
+    "send_partition",
+    "campaign_id",
+    "campaign_version",
+    "channel",
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a unit brings: its candidates, and for an epoch its consent changes and refused records.
+
+    A run `is_large`: its candidates are the audience itself, each with its `customer`, so that they are neither
+    broadcast nor joined; and none repeats an earlier one, because the run id is part of the message id."""
+
+    candidates: DataFrame
+    consent_changes: DataFrame | None
+    dead_letters: DataFrame | None
+    is_large: bool
+
+
+class UnitRunner:
+    """Runs the units of one pipeline. `incarnation` tells apart its lives, `term` its drivers; see `MarkerKey`."""
+
+    def __init__(self, spark: SparkSession, settings: Settings, pipeline: str, incarnation: str, term: int) -> None:
+        self.spark = spark
+        self.settings = settings
+        self.pipeline = pipeline
+        self.incarnation = incarnation
+        self.term = term
+        self.objects = ObjectStore(settings.lake)
+        self.campaigns = CampaignStore(self.objects)
+        self.manifests = ManifestStore(self.objects)
+        self.lake = DeltaLake(spark, settings.lake)
+        self._app_id = f"{pipeline}/{incarnation}"
+        for declared in (CONSENTS, LEDGER):
+            self.lake.ensure(declared)
+        self._target = PublishTarget(
+            client=settings.kafka.librdkafka(),
+            progress_partitions=count_partitions(settings.kafka.librdkafka()),
+            transaction_timeout_ms=settings.publish.transaction_timeout_ms,
+            message_bytes_max=max(int(t.config.get("max.message.bytes", "1000000")) for t in load_topics()),
+        )
+
+    def run(self, unit: int, clock: datetime, campaign_ids: set[str] | None, make: WorkMaker) -> dict[str, Any]:
+        """Run the unit to its end, or finish what an earlier attempt began; returns its result (see `finish`).
+
+        `campaign_ids` None pins every active campaign. Raises `ImbalanceError`, `FencedError`, `StorageError`,
+        `NoAudienceError`, `MissingBundleError`."""
+        manifest, _ = self.manifests.pin(
+            self._app_id, unit, lambda: self._make_manifest(unit, clock, campaign_ids)
+        )
+        versions = {digest: self.campaigns.load(digest) for digest in manifest.campaigns.values()}
+        audience = self.lake.read(AUDIENCE, manifest.audience_version)
+        work = make(self.spark, manifest, versions, audience)
+        books = Books()
+        self._record(unit, manifest, work, audience, books)
+        self._publish(unit, manifest, versions, audience, work.is_large, books)
+        refused = self._publish_dead_letters(unit, work.dead_letters)
+        books.check(f"{self.pipeline} unit {unit}")
+        result = {
+            "pipeline": self.pipeline,
+            "unit": unit,
+            "clock": manifest.clock,
+            "campaigns": books.to_dict(),
+            "dead_letters": refused,
+        }
+        self.manifests.finish(self._app_id, unit, result)
+        return result
+
+    def _make_manifest(self, unit: int, clock: datetime, campaign_ids: set[str] | None) -> Manifest:
+        pointer = AudiencePointer(self.objects).read()
+        active = self.campaigns.active_digests()
+        chosen = {k: v for k, v in active.items() if campaign_ids is None or k in campaign_ids}
+        return Manifest(
+            pipeline=self.pipeline,
+            unit=unit,
+            clock=clock.isoformat(),
+            audience_version=pointer.version,
+            audience_as_of=pointer.as_of,
+            consents_version=self.lake.version(CONSENTS),
+            ledger_version=self.lake.version(LEDGER),
+            send_partitions=self.settings.stream.send_partitions,
+            campaigns=chosen,
+        )
+
+    def _record(self, unit: int, manifest: Manifest, work: Work, audience: DataFrame, books: Books) -> None:
+        """Consents first, then the decisions; each append happens once however often the unit is started."""
+        overlay = self.lake.read(CONSENTS, manifest.consents_version)
+        if work.consent_changes is not None:
+            if not work.consent_changes.isEmpty():
+                self.lake.append_once(CONSENTS, work.consent_changes, self._app_id, unit)
+            overlay = overlay.unionByName(work.consent_changes)
+        counted = work.candidates.groupBy("campaign_id", "channel").count()
+        books.add_considered([row.asDict() for row in counted.collect()])
+        if self.lake.has_appended(LEDGER, f"{self._app_id}/decide", unit):
+            return
+        if work.is_large:
+            candidates = work.candidates.withColumn("is_repeated", F.lit(False))
+        else:
+            earlier = self.lake.read(LEDGER, manifest.ledger_version)
+            candidates = mark_repeats(attach_customers(work.candidates, audience), earlier)
+        consented = join_consents(candidates, overlay, manifest.as_of)
+        decided_at = F.lit(manifest.decided_at)
+        decisions = decide(consented, decided_at, self.pipeline, unit, manifest.audience_version)
+        self.lake.append_once(LEDGER, decisions, f"{self._app_id}/decide", unit)
+
+    def _publish(
+        self,
+        unit: int,
+        manifest: Manifest,
+        versions: dict[str, Campaign],
+        audience: DataFrame,
+        is_large: bool,
+        books: Books,
+    ) -> None:
+        decided = self.decisions(unit, manifest)
+        sent = decided.where((F.col("stage") == "decide") & (F.col("decision") == "sent"))
+        chosen = sent.select(*_PUBLISHED_COLUMNS)
+        customers = audience.select("customer_id", F.struct(*audience.columns).alias("customer"))
+        # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
+        joined = customers.join(chosen if is_large else F.broadcast(chosen), on="customer_id", how="inner")
+        plan = PublishPlan(
+            target=self._target,
+            pipeline=self.pipeline,
+            incarnation=self.incarnation,
+            term=self.term,
+            unit=unit,
+            clock=manifest.clock,
+            campaigns=versions,
+            channels=self.settings.channels,
+            links=self.settings.links,
+            messages_per_transaction=self.settings.publish.messages_per_transaction,
+        )
+        account = (
+            joined.repartitionById(manifest.send_partitions, F.col("send_partition"))
+            .sortWithinPartitions("message_id")
+            .mapInArrow(publish_task(plan), ACCOUNT_COLUMNS)
+            .persist()
+        )
+        try:
+            published = account.where(F.col("outcome") == "published")
+            totals = published.groupBy("campaign_id", "channel").agg(F.sum("messages").alias("messages"))
+            books.add_published([row.asDict() for row in totals.collect()])
+            self._record_failures(unit, sent, account.where(F.col("outcome") != "published"))
+        finally:
+            account.unpersist()
+        summary = self.decisions(unit, manifest)
+        counted = summary.groupBy("stage", "campaign_id", "channel", "decision", "reason").count()
+        books.add_decisions([row.asDict() for row in counted.collect()])
+
+    def _record_failures(self, unit: int, sent: DataFrame, failures: DataFrame) -> None:
+        if failures.isEmpty():
+            return
+        rows = render_failures(sent, failures.select("message_id", "outcome", "reason", "detail"))
+        self.lake.append_once(LEDGER, rows, f"{self._app_id}/render", unit)
+
+    def _publish_dead_letters(self, unit: int, refused: DataFrame | None) -> dict[str, int]:
+        """Counts by reason."""
+        if refused is None or refused.isEmpty():
+            return {}
+        key = MarkerKey(f"{self.pipeline}-dead-letters", self.incarnation, self.term, 0)
+        rows = refused.select(*letters.COLUMNS).repartition(1).sortWithinPartitions(*letters.ORDER)
+        task = letters.dead_letter_task(self._target, key, unit, self.pipeline)
+        account = rows.mapInArrow(task, letters.ACCOUNT_COLUMNS)
+        counts: dict[str, int] = {}
+        for row in account.collect():
+            counts[row["reason"]] = counts.get(row["reason"], 0) + row["count"]
+        return counts
+
+    def decisions(self, unit: int, manifest: Manifest) -> DataFrame:
+        """The ledger's rows of one unit; the date lets Delta skip all other days."""
+        day = manifest.decided_at.date()
+        ledger = self.lake.read(LEDGER).where(F.col("decided_date") == F.lit(day))
+        return ledger.where((F.col("pipeline") == self.pipeline) & (F.col("unit") == unit))
+
+
+#: Makes the work of a unit from what its manifest pinned: (spark, manifest, campaign versions, audience).
+WorkMaker = Callable[[SparkSession, Manifest, dict[str, Campaign], DataFrame], Work]

@@ -1,4 +1,5 @@
-"""Typed configuration: `conf.load("local")` gives the frozen `Settings` of an environment, or raises `ConfError`."""
+"""Typed configuration: `conf.load("local")` gives the frozen `Settings` of an environment, or raises
+`ConfError`."""
 
 from conf.errors import ConfError
 from conf.kafka import Kafka

@@ -1,6 +1,7 @@
 """The one exception of configuration: a message for the person who wrote the setting.
 
-It carries its whole text as the only argument, so it unpickles on executors. It never contains a secret's value.
+It carries its whole text as the only argument, so it unpickles on executors. It never contains a secret's
+value.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Turns pydantic's complaints about settings into lines a user can act on.
 
-Invariant: each line names the file and key path or the variable, what was found (never a secret), and what is allowed or closest.
+Invariant: each line names the file and key path or the variable, what was found (never a secret), and what is
+allowed or closest.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Finds and parses the YAML file of an environment.
 
-Invariant: the same key twice in a file is an error, not the last one's victory. It knows nothing of what the keys mean.
+Invariant: the same key twice in a file is an error, not the last one's victory. It knows nothing of what the
+keys mean.
 """
 
 from __future__ import annotations

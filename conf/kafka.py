@@ -1,7 +1,7 @@
 """How to reach Kafka: one model, turned into librdkafka's property names and into Spark's.
 
-Invariant: both clients get the same brokers, the same identity and the same trust, because both maps are made here.
-It does not hold producer or consumer tuning; that belongs to the code that owns the client.
+Invariant: both clients get the same brokers, the same identity and the same trust, because both maps are made
+here. It does not hold producer or consumer tuning; that belongs to the code that owns the client.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Kafka(Section):
         return options
 
     def spark_source(self) -> dict[str, str]:
-        """The same connection as options of Spark's Kafka source (`kafka.` before each Java client property)."""
+        """The same connection as options of Spark's Kafka source: `kafka.` before each Java property."""
         options = {"bootstrap.servers": self.bootstrap_servers, "security.protocol": self.security_protocol}
         if self._has_sasl:
             options["sasl.mechanism"] = str(self.sasl_mechanism)
@@ -123,8 +123,9 @@ class Kafka(Section):
         key = _read_pem("kafka.ssl_key_location", key_location)
         if "-----BEGIN PRIVATE KEY-----" not in key and "-----BEGIN ENCRYPTED PRIVATE KEY-----" not in key:
             raise ConfError(
-                f"kafka.ssl_key_location: {key_location} holds no PKCS#8 private key, the only kind the Java client reads.\n"
-                f"  fix: openssl pkcs8 -topk8 -in {key_location} -out key.pk8.pem (add -nocrypt for a key without password)"
+                f"kafka.ssl_key_location: {key_location} holds no PKCS#8 private key, the only kind that Java"
+                f" reads.\n  fix: openssl pkcs8 -topk8 -in {key_location} -out key.pk8.pem"
+                " (add -nocrypt for a key without password)"
             )
         if certificate_location == key_location:
             return {"ssl.keystore.location": key_location}
@@ -137,7 +138,7 @@ def _reveal(secret: SecretStr | None) -> str:
 
 
 def _jaas_quote(value: str) -> str:
-    # Kafka's JAAS parser is a StreamTokenizer: backslash escapes inside double quotes, a raw line end closes the string.
+    # Kafka's JAAS parser is a StreamTokenizer: backslash escapes in quotes, a raw line end closes the string.
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
     return f'"{escaped}"'
 

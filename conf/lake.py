@@ -1,7 +1,7 @@
 """How to reach the lake on S3: one model, turned into boto3's arguments and into Hadoop's S3A options.
 
-Invariant: Spark, Delta and boto3 see the same bucket through the same endpoint with the same identity. Retries are those of
-the two clients, bounded here once; nothing retries on top of them.
+Invariant: Spark, Delta and boto3 see the same bucket through the same endpoint with the same identity.
+Retries are those of the two clients, bounded here once; nothing retries on top of them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,19 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from conf.base import Section
 
-# One request: 5 s to connect, 60 s without a byte. With 5 attempts an unreachable endpoint fails in about a minute,
-# long before a Kafka transaction or a Kubernetes probe would give up on us.
+# One request: 5 s to connect, 60 s without a byte.
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 60
+# The SDKs' own attempts per request. S3A's invoker repeats a failed call on top, waiting 0.5 s, 1 s, 2 s …: five
+# times are 16 s, and seven for throttling (503) 64 s. S3A's default of 20 throttle retries would wait for days.
 ATTEMPTS = 5
+RETRIES = 5
+THROTTLE_RETRIES = 7
+RETRY_INTERVAL_MS = 500
+
+# Hadoop's own default chain lacks web identity tokens (EKS) and profiles, which boto3's has; this one has them.
+_AWS_CHAIN = "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
+_GIVEN_KEYS = "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
 
 
 class Lake(Section):
@@ -109,8 +117,11 @@ class Lake(Section):
             "fs.s3a.connection.establish.timeout": f"{CONNECT_TIMEOUT_S}s",
             "fs.s3a.connection.timeout": f"{READ_TIMEOUT_S}s",
             "fs.s3a.attempts.maximum": str(ATTEMPTS),
-            "fs.s3a.retry.limit": str(ATTEMPTS),
-            "fs.s3a.retry.interval": "500ms",
+            "fs.s3a.retry.limit": str(RETRIES),
+            "fs.s3a.retry.interval": f"{RETRY_INTERVAL_MS}ms",
+            "fs.s3a.retry.throttle.limit": str(THROTTLE_RETRIES),
+            "fs.s3a.retry.throttle.interval": f"{RETRY_INTERVAL_MS}ms",
+            "fs.s3a.aws.credentials.provider": _GIVEN_KEYS if self.access_key_id else _AWS_CHAIN,
         }
         if self.endpoint_url:
             options["fs.s3a.endpoint"] = self.endpoint_url
@@ -118,7 +129,4 @@ class Lake(Section):
         if self.access_key_id and self.secret_access_key:
             options["fs.s3a.access.key"] = self.access_key_id.get_secret_value()
             options["fs.s3a.secret.key"] = self.secret_access_key.get_secret_value()
-            options["fs.s3a.aws.credentials.provider"] = (
-                "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
-            )
         return options

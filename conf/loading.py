@@ -1,7 +1,8 @@
 """Reads one environment: its YAML file, then the process environment over it, then the secrets.
 
-Invariant: later layers win key by key; a secret comes from the environment or a file, never from YAML; every complaint names
-the place it comes from (file and key path, or the variable). It never prints a secret's value.
+Invariant: later layers win key by key; a secret comes from the environment or a file, never from YAML; every
+complaint names the place it comes from (file and key path, or the variable). It never prints a secret's
+value.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ KeyPath = tuple[str, ...]
 
 
 def load(environment: str, *, environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of an environment; `CARILLON_CONF_DIR` names another folder of YAML files than the shipped one."""
+    """The settings of an environment; `CARILLON_CONF_DIR` names another folder than the shipped one."""
     variables = os.environ if environ is None else environ
     place, tree = read_environment_file(environment, variables.get(f"{PREFIX}CONF_DIR"))
     _refuse_yaml_secrets(tree, Settings, place, ())

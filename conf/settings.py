@@ -1,6 +1,7 @@
 """The whole configuration of one environment as one frozen, picklable object.
 
-Invariant: a value that reaches the code was declared here, with its unit in its name. No Spark import, no file access.
+Invariant: a value that reaches the code was declared here, with its unit in its name. No Spark import, no
+file access.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Publish(Section):
 
     # 10,000 emails of 10 KB are published in about a quarter of a second; begin and commit cost 13 ms.
     messages_per_transaction: int = Field(default=10_000, ge=1)
-    # The broker's default transaction.max.timeout.ms is 900,000; readers wait this long behind an abandoned transaction.
+    # Readers wait this long behind an abandoned transaction; the broker's maximum is 900,000 by default.
     transaction_timeout_ms: int = Field(default=60_000, ge=1_000, le=900_000)
 
 
@@ -69,7 +70,8 @@ class Links(Section):
     def _check_length(cls, key: SecretStr | None) -> SecretStr | None:
         if key is not None and len(key) < SIGNING_KEY_CHARACTERS_MIN:
             raise ValueError(
-                f"expected at least {SIGNING_KEY_CHARACTERS_MIN} characters, found {len(key)}; try: openssl rand -hex 32"
+                f"expected at least {SIGNING_KEY_CHARACTERS_MIN} characters, found {len(key)}; "
+                "try: openssl rand -hex 32"
             )
         return key
 

@@ -1,7 +1,7 @@
 """The channels a message can leave on, as an ordered table.
 
-Invariant: to add a channel is to add a row here (and what the tests then ask for); no other module asks for a channel by name.
-It does not render, batch or validate addresses.
+Invariant: to add a channel is to add a row here (and what the tests then ask for); no other module asks for a
+channel by name. It does not render, batch or validate addresses.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Channel:
         return f"carillon.send-batch.{self.name}.v1"
 
 
-# 900,000 bytes leave 100 kB for key, headers and framing under librdkafka's message.max.bytes of 1,000,000, which is
-# stricter than the broker's default of 1,048,588. 50 recipients a call is what email vendors take at most (Braze).
+# 900,000 bytes leave 100 kB for key, headers and framing under the 1,000,000 of librdkafka's message.max.bytes,
+# which is stricter than the broker's default of 1,048,588. 50 recipients a call is what Braze takes.
 CHANNELS: tuple[Channel, ...] = (
     Channel(
         name="email",

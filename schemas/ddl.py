@@ -1,7 +1,8 @@
 """Column types written as Spark DDL, parsed without Spark.
 
-Invariant: the accepted words are one closed table, and what parses here means the same to Spark's own parser. It serves the table
-declarations and the types a campaign declares for its data; it knows no defaults, comments or constraints.
+Invariant: the accepted words are one closed table, and what parses here means the same to Spark's own parser.
+It serves the table declarations and the types a campaign declares for its data; it knows no defaults,
+comments or constraints.
 """
 
 from __future__ import annotations

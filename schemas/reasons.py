@@ -1,8 +1,9 @@
 """The closed set of reasons for which somebody is not sent to, or a record is put aside.
 
-Invariant: a code that stands in the ledger or in a dead letter's header stands here, with the one decision it leads to. The order
-is the order of decisiveness: of several reasons that apply to a recipient, the first one here is the ledger's `reason`.
-Codes are never renamed or reused; adding one is a minor change of the contract.
+Invariant: a code that stands in the ledger or in a dead letter's header stands here, with the one decision it
+leads to. The order is the order of decisiveness: of several reasons that apply to a recipient, the first one
+here is the ledger's `reason`. Codes are never renamed or reused; adding one is a minor change of the
+contract.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from schemas.messages.outputs import (
     SmsSendBatch,
 )
 
-# Name of the generated file (schemas/generated/<name>.schema.json) → model. A topic's YAML refers to the name.
+# Name in a topic's YAML and of the generated file (schemas/generated/<name>.schema.json) → model.
 RECORDS: dict[str, type[Record]] = {
     "trigger": Trigger,
     "customer-event": CustomerEvent,

@@ -1,7 +1,8 @@
 """What all record models share.
 
-Invariant: JSON types are checked strictly, unknown fields are ignored (a newer writer may add some), and a record is immutable.
-Parse with `Model.model_validate_json(bytes)`. These models are for contracts, tests and senders, never for the per-row path.
+Invariant: JSON types are checked strictly, unknown fields are ignored (a newer writer may add some), and a
+record is immutable. Parse with `Model.model_validate_json(bytes)`. These models are for contracts, tests and
+senders, never for the per-row path.
 """
 
 from __future__ import annotations

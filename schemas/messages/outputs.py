@@ -1,6 +1,8 @@
-"""What Carillon publishes for the senders: rendered messages in send batches, and the progress markers beside them.
+"""What Carillon publishes for the senders: rendered messages in send batches, and the progress markers beside
+them.
 
-Invariant: a message carries everything a vendor call needs but the sender's own identity; its message_id never changes.
+Invariant: a message carries everything a vendor call needs but the sender's own identity; its message_id
+never changes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Kafka topics, one YAML file each; `load_topics()` gives them in the order of the flow.
 
-Invariant: the files in this folder and TOPIC_NAMES name the same topics. Creating topics is the caller's business:
-`Topic.partitions` and `Topic.config` are what an admin client needs.
+Invariant: the files in this folder and TOPIC_NAMES name the same topics. Creating topics is the caller's
+business: `Topic.partitions` and `Topic.config` are what an admin client needs.
 """
 
 from __future__ import annotations
@@ -64,7 +64,5 @@ def parse_topic(file_name: str, text: str) -> Topic:
         ]
         raise TopicError("\n".join(lines)) from None
     if f"{parsed.name}.yaml" != file_name:
-        raise TopicError(
-            f"schemas/topics/{file_name}: name: expected {file_name.removesuffix('.yaml')}, found {parsed.name}"
-        )
+        raise TopicError(f"schemas/topics/{file_name}: name: found {parsed.name}; it must be the file's name")
     return parsed

@@ -1,6 +1,7 @@
 """What a topic's YAML file may say.
 
-Invariant: a file with an unknown key, an unknown Kafka setting or a missing fact does not load. It creates no topic.
+Invariant: a file with an unknown key, an unknown Kafka setting or a missing fact does not load. It creates no
+topic.
 """
 
 from __future__ import annotations

@@ -16,14 +16,24 @@ from pipelines.campaigns.variables import template_schema
 from pipelines.render import RenderContext, TemplateError, compile_template
 from schemas.ddl import DdlError
 
-#: Where the value templates of `push.data` live among the sources; no file can have this name.
-PUSH_DATA_PREFIX = "campaign.yaml:push.data."
+#: Templates written in campaign.yaml live among the sources under their key path; no file can have such a name.
+_INLINE = "campaign.yaml:"
+
+
+def inline_parts(campaign: Campaign, channel: str) -> list[tuple[str, str]]:
+    """(part, template name) of the parts of a channel that are written in campaign.yaml itself."""
+    texts = _inline_texts(campaign)
+    prefix = f"{_INLINE}{channel}."
+    return [(name.removeprefix(prefix), name) for name in texts if name.startswith(prefix)]
 
 
 def sources(campaign: Campaign) -> dict[str, str]:
-    """All template texts of a campaign by name, the values of `push.data` among them."""
-    inline = {f"{PUSH_DATA_PREFIX}{key}": text for key, text in sorted(campaign.push.data.items())}
-    return {**campaign.templates, **inline}
+    """All template texts of a campaign by name, those in campaign.yaml among them."""
+    return {**campaign.templates, **_inline_texts(campaign)}
+
+
+def _inline_texts(campaign: Campaign) -> dict[str, str]:
+    return {f"{_INLINE}push.data.{key}": text for key, text in sorted(campaign.push.data.items())}
 
 
 def entries(campaign: Campaign) -> Iterator[tuple[str, bool]]:
@@ -36,9 +46,9 @@ def entries(campaign: Campaign) -> Iterator[tuple[str, bool]]:
             except KeyError:
                 continue
             yield path, part.is_html
-    if "push" in campaign.channels:
-        for key in sorted(campaign.push.data):
-            yield f"{PUSH_DATA_PREFIX}{key}", False
+    for channel in campaign.channels:
+        for _, name in inline_parts(campaign, channel):
+            yield name, False
 
 
 def compile_problems(campaign: Campaign) -> Iterator[Problem]:
@@ -75,8 +85,4 @@ def _compile(campaign: Campaign, name: str, is_html: bool, texts: Mapping[str, s
 
 def file_of(name: str) -> str:
     """The file an author finds a template in, from the campaign's folder."""
-    return (
-        f"campaign.yaml: {name.removeprefix('campaign.yaml:')}"
-        if name.startswith("campaign.yaml:")
-        else f"templates/{name}"
-    )
+    return name.replace(":", ": ", 1) if name.startswith(_INLINE) else f"templates/{name}"

@@ -164,6 +164,9 @@ class Campaign(CampaignSpec):
 
         return bundle(self).digest
 
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
     def data_arrow_schema(self) -> pa.StructType:
         """The declared data as one Arrow struct, in the order of `campaign.yaml`."""
         return pa.struct([pa.field(name, parse_type(text)) for name, text in self.data.items()])

@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     extract = write_extract(options.out, options.customers, options.seed)
     size = f"{extract.size_bytes / 1e6:.1f} MB in {len(extract.files)} files"
-    print(f"{extract.customers:,} customers, {size}: {options.out}")
+    sys.stdout.write(f"{extract.customers:,} customers, {size}: {options.out}\n")
     return 0
 
 

@@ -5,7 +5,7 @@ Invariant: a column's values depend on the draws given and nothing else. No inpu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -26,15 +26,16 @@ ORDER = pa.struct(
      ("ordered_at", pa.timestamp("us", "UTC"))]
 )  # fmt: skip
 CHANNELS = ("email", "sms", "push")
-# What customers said, and how often in a thousand. None is a customer the consent system does not know.
-_CONSENT_PATTERNS: tuple[tuple[int, Callable[[str, str], bool] | None], ...] = (
-    (800, lambda channel, topic: True),
-    (50, lambda channel, topic: not (channel == "email" and topic == "marketing")),
-    (40, lambda channel, topic: topic != "marketing"),
-    (35, lambda channel, topic: channel != "sms"),
-    (25, lambda channel, topic: channel == "email"),
-    (20, lambda channel, topic: topic == "transactional"),
-    (10, lambda channel, topic: False),
+_EVERYTHING = tuple((channel, topic) for channel in CHANNELS for topic in people.CONSENT_TOPICS)
+# What customers agreed to, and how often in a thousand. None is a customer the consent system does not know.
+_CONSENT_PATTERNS: tuple[tuple[int, tuple[tuple[str, str], ...] | None], ...] = (
+    (800, _EVERYTHING),
+    (50, tuple(pair for pair in _EVERYTHING if pair != ("email", "marketing"))),
+    (40, tuple(pair for pair in _EVERYTHING if pair[1] != "marketing")),
+    (35, tuple(pair for pair in _EVERYTHING if pair[0] != "sms")),
+    (25, tuple(pair for pair in _EVERYTHING if pair[0] == "email")),
+    (20, tuple(pair for pair in _EVERYTHING if pair[1] == "transactional")),
+    (10, ()),
     (20, None),
 )
 
@@ -146,11 +147,7 @@ def consents(draws: Draws) -> pa.Array:
     patterns = [
         None
         if granted is None
-        else [
-            {"channel": channel, "topic": topic, "granted": granted(channel, topic)}
-            for channel in CHANNELS
-            for topic in people.CONSENT_TOPICS
-        ]
+        else [{"channel": pair[0], "topic": pair[1], "granted": pair in granted} for pair in _EVERYTHING]
         for _, granted in _CONSENT_PATTERNS
     ]
     index = draws.weighted("consents", tuple(weight for weight, _ in _CONSENT_PATTERNS))

@@ -4,6 +4,8 @@ Invariant: whatever the number and the clock, the value made is refused by the J
 Records that are well formed but about nothing known (customers, campaigns) are not here: those get decisions.
 """
 
+# ruff: noqa: ARG005 - every builder takes the same two arguments, whether it needs them or not
+
 from __future__ import annotations
 
 import json

@@ -1,0 +1,1 @@
+"""The downstream side: the consuming library and a reference sender."""

@@ -1,7 +1,8 @@
 """One campaign version as one immutable object: canonical JSON bytes, named by their SHA-256.
 
-Equal content gives equal bytes and so an equal digest, whatever the folder's name, times or file order. A payload
-that does not parse back to a valid campaign is refused; storing and fetching objects happens elsewhere.
+Equal content gives equal bytes and so an equal digest, whatever the folder's name, times or file order. A
+payload that does not parse back to a valid campaign is refused; storing and fetching objects happens
+elsewhere.
 """
 
 from __future__ import annotations

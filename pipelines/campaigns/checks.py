@@ -1,7 +1,7 @@
 """What a campaign must hold beyond its keys: known types, complete parts, templates in place and compiling.
 
-Each check is a pure function of (campaign, folder name) that yields problems; `CHECKS` is the whole list. Whether a
-predicate is good Spark SQL is found where Spark is.
+Each check is a pure function of the campaign that yields problems; `CHECKS` is the whole list.
+Whether a predicate is good Spark SQL is found where Spark is.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from schemas.ddl import DdlError
 CAMPAIGN_FILE = "campaign.yaml"
 
 
-def check(campaign: Campaign, folder_name: str) -> list[Problem]:
+def check(campaign: Campaign) -> list[Problem]:
     """All problems of a campaign, in the order of `CHECKS`."""
-    return [problem for one in CHECKS for problem in one(campaign, folder_name)]
+    return [problem for one in CHECKS for problem in one(campaign)]
 
 
 def check_folder_name(campaign: Campaign, folder_name: str) -> Iterator[Problem]:
+    """A campaign is found by its folder, so the two names are one."""
     if campaign.campaign_id != folder_name:
         fix = f"Rename the folder, or write 'campaign_id: {folder_name}'"
         yield Problem(CAMPAIGN_FILE, "campaign_id", f"'{campaign.campaign_id}'", f"'{folder_name}'", fix)
 
 
-def check_data_types(campaign: Campaign, folder_name: str) -> Iterator[Problem]:
+def check_data_types(campaign: Campaign) -> Iterator[Problem]:
     for name, text in campaign.data.items():
         try:
             parse_type(text)
@@ -44,7 +45,7 @@ def check_data_types(campaign: Campaign, folder_name: str) -> Iterator[Problem]:
             yield Problem(CAMPAIGN_FILE, f"data.{name}", str(error), "", "Types are those of Spark DDL")
 
 
-def check_template_paths(campaign: Campaign, folder_name: str) -> Iterator[Problem]:
+def check_template_paths(campaign: Campaign) -> Iterator[Problem]:
     for path in campaign.templates:
         if path.startswith(f"{SHARED_FOLDER}/"):
             continue
@@ -81,12 +82,12 @@ def _path_problems(campaign: Campaign, path: str, parsed: PartPath) -> Iterator[
     elif parsed.ext != (ext := parts[parsed.part].extension):
         yield Problem(file, "", f"'.{parsed.ext}.j2'", f".{ext}.j2", f"Rename it to end in '.{ext}.j2'")
     if not is_locale(parsed.locale):
-        hint = canonical_locale(parsed.locale)
-        fix = f"Write '{hint}'" if hint else "Name the locale in the file name, such as en or pt-BR"
+        canonical = canonical_locale(parsed.locale)
+        fix = f"Write '{canonical}'" if canonical else "Name the locale in the file name, such as en or pt-BR"
         yield Problem(file, "", f"'{parsed.locale}' is no locale", "a BCP 47 tag", fix)
 
 
-def check_parts_complete(campaign: Campaign, folder_name: str) -> Iterator[Problem]:
+def check_parts_complete(campaign: Campaign) -> Iterator[Problem]:
     for name in campaign.channels:
         for variant in (None, *campaign.variants):
             for locale in sorted(_locales_begun(campaign, name, variant) | {campaign.default_locale}):
@@ -115,7 +116,7 @@ def _missing(campaign: Campaign, channel_name: str, part: str, locale: str, vari
     return Problem(file, "", f"missing{owner}", "", fix)
 
 
-def check_locales_used(campaign: Campaign, folder_name: str) -> Iterator[Problem]:
+def check_locales_used(campaign: Campaign) -> Iterator[Problem]:
     if campaign.default_locale in campaign.catalogues:
         return
     translated = any("trans" in text or "_(" in text for text in campaign.templates.values())
@@ -126,14 +127,13 @@ def check_locales_used(campaign: Campaign, folder_name: str) -> Iterator[Problem
         )
 
 
-def check_templates_compile(campaign: Campaign, folder_name: str) -> Iterable[Problem]:
+def check_templates_compile(campaign: Campaign) -> Iterable[Problem]:
     from pipelines.campaigns.compiling import compile_problems
 
     return compile_problems(campaign)
 
 
-CHECKS: tuple[Callable[[Campaign, str], Iterable[Problem]], ...] = (
-    check_folder_name,
+CHECKS: tuple[Callable[[Campaign], Iterable[Problem]], ...] = (
     check_data_types,
     check_template_paths,
     check_parts_complete,

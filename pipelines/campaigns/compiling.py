@@ -16,7 +16,7 @@ from pipelines.campaigns.variables import template_schema
 from pipelines.render import RenderContext, TemplateError, compile_template
 from schemas.ddl import DdlError
 
-#: Templates written in campaign.yaml live among the sources under their key path; no file can have such a name.
+#: Templates written in campaign.yaml are sources under their key path; no file can have such a name.
 _INLINE = "campaign.yaml:"
 
 

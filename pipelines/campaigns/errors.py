@@ -1,7 +1,7 @@
 """What is wrong with a campaign folder, as data: every problem found, each with its place and its remedy.
 
-A `CampaignError` carries all problems of one folder, never only the first, and unpickles (it may be raised on an
-executor). It formats nothing for a terminal beyond plain text.
+A `CampaignError` carries all problems of one folder, never only the first, and unpickles (it may be raised on
+an executor). It formats nothing for a terminal beyond plain text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""pydantic's errors about a `campaign.yaml`, told to its author: key path, what was found, what is allowed, the fix.
+"""pydantic's errors about a `campaign.yaml`, told to its author: key path, found, allowed, fix.
 
 Every error of pydantic yields one `Problem`; a kind not listed here keeps pydantic's own sentence.
 """

@@ -1,7 +1,8 @@
-"""A campaign folder on disk becomes a `Campaign`, or a `CampaignError` that lists every problem of the folder.
+"""A campaign folder on disk becomes a `Campaign`, or a `CampaignError` with every problem of the folder.
 
-What is loaded is self-contained: templates of the workspace's `_shared` folder that the campaign reaches are copied
-into it as `shared/…`, unless it has a file of that name itself. Text is UTF-8 with line feeds, so a checkout on another system gives the same digest.
+What is loaded is self-contained: templates of the workspace's `_shared` folder that the campaign reaches are
+copied into it as `shared/…`, unless it has a file of that name itself. Text is UTF-8 with line feeds, so a
+checkout on another system gives the same digest.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def load_folder(path: Path) -> Campaign:
     if spec is None:
         raise CampaignError(path.name, problems)
     campaign = Campaign.model_construct(**dict(spec), templates=templates, catalogues=catalogues)
-    problems += checks.check(campaign, path.name)
+    problems += [*checks.check_folder_name(campaign, path.name), *checks.check(campaign)]
     if problems:
         raise CampaignError(path.name, problems)
     return campaign

@@ -1,7 +1,7 @@
-"""Finds reads of names that no recipient can have: `customer.fist_name` is a mistake before the first message.
+"""Finds reads of names that no recipient can have: `customer.fist_name` is wrong before the first message.
 
-Reports only what must be undefined for every row; a read guarded by `is defined` or `default`, and a name that the
-template itself assigns, are left to rendering. Does not check types or calls.
+Reports only what must be undefined for every row; a read guarded by `is defined` or `default`, and a name
+that the template itself assigns, are left to rendering. Does not check types or calls.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def unknown_names(source: str, schema: pa.Schema) -> Iterator[tuple[int, str, st
     if tree is None:
         return
     types = {field.name: field.type for field in schema}
-    for assigned in tree.find_all((nodes.Name, nodes.NSRef)):
-        if isinstance(assigned, nodes.NSRef) or assigned.ctx in ("store", "param"):
-            types.pop(assigned.name, None)
+    for name in tree.find_all(nodes.Name):
+        if name.ctx in ("store", "param"):
+            types.pop(name.name, None)
     guarded = set(map(id, _guarded(tree)))
     seen: set[tuple[int, str]] = set()
     for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
@@ -47,15 +47,10 @@ def _guarded(tree: nodes.Template) -> Iterator[nodes.Node]:
         ):
             yield node.node
             yield from node.node.find_all((nodes.Getattr, nodes.Getitem))
-    for condition in tree.find_all((nodes.If, nodes.CondExpr)):
-        if any(test.name in _GUARD_TESTS for test in condition.test.find_all(nodes.Test)) or _is_guard(
-            condition.test
-        ):
+    for condition in (*tree.find_all(nodes.If), *tree.find_all(nodes.CondExpr)):
+        tests = [condition.test, *condition.test.find_all(nodes.Test)]
+        if any(isinstance(test, nodes.Test) and test.name in _GUARD_TESTS for test in tests):
             yield from condition.find_all((nodes.Getattr, nodes.Getitem))
-
-
-def _is_guard(test: nodes.Node) -> bool:
-    return isinstance(test, nodes.Test) and test.name in _GUARD_TESTS
 
 
 def _fault(node: nodes.Expr, types: dict[str, pa.DataType]) -> tuple[str, str] | None:

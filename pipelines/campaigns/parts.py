@@ -1,8 +1,9 @@
-"""Which template file feeds which part of a message: paths, required parts, and the choice for locale and variant.
+"""Which template feeds which part of a message: paths, required parts, the choice for locale and variant.
 
-A path is `[<variant>/]<channel>/<part>.<locale>.<txt|html>.j2` below `templates/`. A part is looked up for the
-variant before the campaign. A part missing in a locale comes from the default locale when the part is optional, or
-when the locale has a catalogue (the template then speaks through `{% trans %}`). Compiles and renders nothing.
+A path is `[<variant>/]<channel>/<part>.<locale>.<txt|html>.j2` below `templates/`. A part is looked up for
+the variant before the campaign. A part missing in a locale comes from the default locale when the part is
+optional, or when the locale has a catalogue (the template then speaks through `{% trans %}`). Compiles and
+renders nothing.
 """
 
 from __future__ import annotations

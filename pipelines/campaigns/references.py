@@ -1,7 +1,7 @@
 """Which shared templates a campaign reaches, found by parsing, so that a bundle carries those and no others.
 
-A template that does not parse, or that names another by an expression, reaches everything: leaving out is never a
-guess. Whether a name exists is checked elsewhere.
+A template that does not parse, or that names another by an expression, reaches everything: leaving out is
+never a guess. Whether a name exists is checked elsewhere.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def parse(source: str) -> nodes.Template | None:
 
 
 def referenced(source: str) -> Iterator[str | None]:
-    """The names of templates a source extends, includes, imports or places as content blocks; None for any."""
+    """The names of templates a source extends, includes, imports or places as blocks; None for any."""
     tree = parse(source)
     if tree is None:
         yield None

@@ -12,7 +12,7 @@ from schemas import ddl
 #: Refused in campaign data, with the way out.
 _REFUSED = {
     "binary": "JSON has no binary values; declare a string",
-    "float": "a float shows rounding noise in text (12.1 becomes 12.100000381); declare double or decimal(p,s)",
+    "float": "a float shows rounding noise in text (12.1 as 12.100000381); declare double or decimal(p,s)",
 }
 _DEPTH_MAX = 16
 

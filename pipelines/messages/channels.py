@@ -1,7 +1,8 @@
-"""From rendered parts to the JSON of a channel's messages: one composer per channel, in the table `COMPOSERS`.
+"""From rendered parts to the JSON of a channel's messages: one composer per channel, in `COMPOSERS`.
 
-A composer gets texts that are rendered but not yet tidied, and gives the members of the message object together with
-the rows that cannot be sent. It looks at content only: addresses were checked when the audience was built.
+A composer gets texts that are rendered but not yet tidied, and gives the members of the message object
+together with the rows that cannot be sent. It looks at content only: addresses were checked when the audience
+was built.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _BREAKS = r"[\s\x00-\x1f\x7f\x{85}\x{a0}\x{2028}\x{2029}]+"
 
 @dataclass(frozen=True)
 class Group:
-    """Recipients that share templates: their ids and addresses, and each rendered part (None: no template)."""
+    """Recipients that share templates: ids, addresses, and each rendered part (None: no template)."""
 
     campaign: Campaign
     links: LinkSettings

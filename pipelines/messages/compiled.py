@@ -1,7 +1,8 @@
-"""A campaign ready to make messages: every part's template compiled once, found again by the campaign's digest.
+"""A campaign ready to make messages: every template compiled once, found again by the campaign's digest.
 
-`assemble` gives one payload or one failure for each row, in the order of the rows; no row's failure touches another.
-It is a pure function of campaign, links and batch. Batching, sizes of batches and publishing happen elsewhere.
+`assemble` gives one payload or one failure for each row, in the order of the rows; no row's failure touches
+another. It is a pure function of campaign, links and batch. Batching, sizes of batches and publishing happen
+elsewhere.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from schemas.channels import channel as channel_row
 
 #: Compiled campaigns kept by a worker; a version is a few hundred kilobytes of templates.
 CACHED_CAMPAIGNS = 64
-#: Parts that go into the message as rendered, so that static text is escaped once; the others are tidied first.
+#: Parts that go into the message as rendered: their static text is escaped once; others are tidied first.
 _RAW_PARTS = frozenset({("email", "html"), ("email", "text")})
 
 
@@ -71,7 +72,7 @@ class CompiledCampaign:
         }
 
     def assemble(self, channel: str, batch: pa.RecordBatch) -> Assembled:
-        """The messages of recipients of this campaign version on one channel; columns: `variables.INPUT_COLUMNS`."""
+        """The messages of recipients of this campaign on one channel; columns: `variables.INPUT_COLUMNS`."""
         data = parse_data(batch.column("data"), self.campaign.data_arrow_schema())
         failures = [Failure(row, "invalid_data", detail) for row, detail in data.failures.items()]
         done: list[_Rows] = []
@@ -130,7 +131,7 @@ class CompiledCampaign:
         return _Rows(rows, _blank(payloads, reasons), list(reasons.values()))
 
     def _part_names(self, channel: str, group: TemplateGroup) -> list[tuple[str, str | None]]:
-        """(part, template) of the group, in the channel's order; None where an optional part has no template."""
+        """(part, template) of the group, in the channel's order; None for an optional part without one."""
         assert group.locale is not None
         names: list[tuple[str, str | None]] = [
             (part.name, find_part(self.campaign, channel, part.name, group.locale, group.variant))

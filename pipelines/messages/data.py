@@ -1,7 +1,8 @@
 """The `data` of triggers and events, JSON text to the campaign's declared Arrow types, a batch at a time.
 
-A row that does not fit fails alone and its values are null; the others come out as if it were not there. Undeclared
-fields are ignored, missing ones are null. Details name fields and types, never values: they may be a customer's.
+A row that does not fit fails alone and its values are null; the others come out as if it were not there.
+Undeclared fields are ignored, missing ones are null. Details name fields and types, never values: they may be
+a customer's.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ def parse_data(texts: pa.Array, declared: pa.StructType) -> ParsedData:
 
 
 def _lines(texts: pa.Array) -> list[bytes]:
-    # A raw line feed is no part of a JSON string, so a space says the same, and one row stays one line. Each line
-    # begins and ends its own object: a line that held two, or none, changes the count and is found out.
+    # A raw line feed is no part of a JSON string, so a space says the same, and one row stays one line. Each
+    # line begins and ends its own object: a line that held two, or none, changes the count and is found out.
     flat = texts.cast(pa.large_string())
     for control in ("\n", "\r"):
         flat = pc.replace_substring(flat, control, " ")
-    # NUL ends the text for Arrow's parser, and with it the rows after this one; another control is refused as JSON.
+    # NUL ends the text for Arrow's parser, and the rows after it; another control is refused as JSON.
     flat = pc.replace_substring(flat, "\0", "\x01")
     wrapped = pc.binary_join_element_wise(
         *(

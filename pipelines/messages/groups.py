@@ -1,7 +1,7 @@
 """Which recipients share templates: rows of a batch grouped by resolved locale and variant.
 
-Every row is in exactly one group; a group without a locale is one that has no templates. Groups come in a fixed
-order, so equal batches are worked on equally.
+Every row is in exactly one group; a group without a locale is one that has no templates. Groups come in a
+fixed order, so equal batches are worked on equally.
 """
 
 from __future__ import annotations

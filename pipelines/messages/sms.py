@@ -1,8 +1,8 @@
 """How a text is billed as SMS: encoding and segments by GSM 03.38, over whole Arrow arrays.
 
-160 septets fit one GSM-7 message and 153 each part of a longer one; 70 and 67 UTF-16 units with UCS-2. A character
-of the extension table costs two septets, and neither it nor a surrogate pair is ever split between parts. National
-shift tables are not used: no vendor can be counted on to use them.
+160 septets fit one GSM-7 message and 153 each part of a longer one; 70 and 67 UTF-16 units with UCS-2. A
+character of the extension table costs two septets, and neither it nor a surrogate pair is ever split between
+parts. National shift tables are not used: no vendor can be counted on to use them.
 """
 
 from __future__ import annotations

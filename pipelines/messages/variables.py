@@ -1,7 +1,7 @@
 """Recipients as template variables: the record batch that the templates of one group render.
 
-The columns are those of `pipelines.campaigns.variables`; the customer's struct is passed on as it came, and rows keep
-their order. Reads no clock.
+The columns are those of `pipelines.campaigns.variables`; the customer's struct is passed on as it came, and
+rows keep their order. Reads no clock.
 """
 
 from __future__ import annotations

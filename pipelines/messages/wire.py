@@ -1,7 +1,7 @@
 """Message JSON without a JSON encoder: constant pieces and already escaped texts joined by one Arrow kernel.
 
-`escape(texts)` equals the inside of Python's `json.dumps(text, ensure_ascii=False)` for every text. A null in any
-piece makes that row's message null. Builds no structure: the pieces say what the object looks like.
+`escape(texts)` equals the inside of Python's `json.dumps(text, ensure_ascii=False)` for every text. A null in
+any piece makes that row's message null. Builds no structure: the pieces say what the object looks like.
 """
 
 from __future__ import annotations

@@ -16,14 +16,14 @@ from conf.base import Section
 # One request: 5 s to connect, 60 s without a byte.
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 60
-# The SDKs' own attempts per request. S3A's invoker repeats a failed call on top, waiting 0.5 s, 1 s, 2 s …: five
-# times are 16 s, and seven for throttling (503) 64 s. S3A's default of 20 throttle retries would wait for days.
+# The SDKs' own attempts per request. S3A's invoker repeats a failed call on top, waiting 0.5 s, 1 s, 2 s and so
+# on: five times are 16 s, and seven, for throttling (503), 64 s. S3A's default there is 20, which is days.
 ATTEMPTS = 5
 RETRIES = 5
 THROTTLE_RETRIES = 7
 RETRY_INTERVAL_MS = 500
 
-# Hadoop's own default chain lacks web identity tokens (EKS) and profiles, which boto3's has; this one has them.
+# Hadoop's own default chain lacks web identity tokens (EKS) and profiles; this one has them, as boto3's has.
 _AWS_CHAIN = "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
 _GIVEN_KEYS = "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
 

@@ -47,8 +47,8 @@ class Channel:
         return f"carillon.send-batch.{self.name}.v1"
 
 
-# 900,000 bytes leave 100 kB for key, headers and framing under the 1,000,000 of librdkafka's message.max.bytes,
-# which is stricter than the broker's default of 1,048,588. 50 recipients a call is what Braze takes.
+# 900,000 bytes leave room for key, headers and framing under the 1,000,000 of librdkafka; the
+# broker's default is 1,048,588. 50 recipients a call is what Braze takes.
 CHANNELS: tuple[Channel, ...] = (
     Channel(
         name="email",

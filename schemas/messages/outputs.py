@@ -103,6 +103,7 @@ class PushSendBatch(SendBatch):
 class ProgressMarker(Record):
     """How far one send partition of a pipeline got. Topic send.progress, key {pipeline}/{send_partition}."""
 
+    incarnation: Id = Field(description="The pipeline's life; a new checkpoint counts epochs from 0.")
+    term: int = Field(ge=0, description="Counts the pipeline's drivers; a higher one has replaced this one.")
     unit: int = Field(ge=0, description="The epoch or run whose chunk was published in the same transaction.")
     chunk: int = Field(ge=0, description="The chunk of that unit, counted from 0.")
-    last: bool = Field(description="True with the unit's last chunk for this send partition.")

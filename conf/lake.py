@@ -16,8 +16,8 @@ from conf.base import Section
 # One request: 5 s to connect, 60 s without a byte.
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 60
-# The SDKs' own attempts per request. S3A's invoker repeats a failed call on top, waiting 0.5 s, 1 s, 2 s and so
-# on: five times are 16 s, and seven, for throttling (503), 64 s. S3A's default there is 20, which is days.
+# The SDKs' own attempts per request. S3A's invoker repeats a failed call on top, waiting 0.5 s, 1 s, 2 s and
+# so on: five times are 16 s, and seven, for throttling (503), 64 s. S3A's default there is 20: days.
 ATTEMPTS = 5
 RETRIES = 5
 THROTTLE_RETRIES = 7

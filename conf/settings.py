@@ -6,7 +6,10 @@ file access.
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from conf.base import Section
 from conf.kafka import Kafka
@@ -48,6 +51,18 @@ class Channels(Section):
     email: ChannelLimits = ChannelLimits(messages_per_batch_max=50)
     sms: ChannelLimits = ChannelLimits(messages_per_batch_max=500)
     push: ChannelLimits = ChannelLimits(messages_per_batch_max=500)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        """A channel that names one limit keeps the defaults of its others."""
+        if not isinstance(given, Mapping):
+            return given
+        completed = dict(given)
+        for name, field in cls.model_fields.items():
+            if isinstance(given.get(name), Mapping):
+                completed[name] = {**field.default.model_dump(), **given[name]}
+        return completed
 
     def limits(self, channel: str) -> ChannelLimits:
         """The limits of a channel given by name."""

@@ -51,8 +51,8 @@ def reasons_page() -> str:
         f"<!-- {BANNER} -->",
         "",
         "Why somebody was not sent to, or why a record was put aside. The set is closed: no other code",
-        "stands in the ledger's `reason` or in a dead letter's `reason` header. Of several that apply, the ledger",
-        "keeps the first in this order; every gate's own verdict is in the ledger's `gates`.",
+        "stands in the ledger's `reason` or in a dead letter's `reason` header. Of several that apply,",
+        "the ledger keeps the first in this order; every gate's own verdict is in the ledger's `gates`.",
     ]
     lines += ["", "| # | Code | Leads to | Meaning |", "|---|---|---|---|"]
     lines += [

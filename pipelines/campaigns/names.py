@@ -47,7 +47,8 @@ def _guarded(tree: nodes.Template) -> Iterator[nodes.Node]:
         ):
             yield node.node
             yield from node.node.find_all((nodes.Getattr, nodes.Getitem))
-    for condition in (*tree.find_all(nodes.If), *tree.find_all(nodes.CondExpr)):
+    conditions: list[nodes.If | nodes.CondExpr] = [*tree.find_all(nodes.If), *tree.find_all(nodes.CondExpr)]
+    for condition in conditions:
         tests = [condition.test, *condition.test.find_all(nodes.Test)]
         if any(isinstance(test, nodes.Test) and test.name in _GUARD_TESTS for test in tests):
             yield from condition.find_all((nodes.Getattr, nodes.Getitem))

@@ -17,6 +17,7 @@ class ContentPart:
     extension: str
     is_html: bool
     is_required: bool
+    why: str = ""  # why it is required, for the author who left it out
 
     def file_name(self, locale: str) -> str:
         """The template's file name for a locale: `subject.en.txt.j2`."""
@@ -58,7 +59,13 @@ CHANNELS: tuple[Channel, ...] = (
             ContentPart("subject", "txt", is_html=False, is_required=True),
             ContentPart("preheader", "txt", is_html=False, is_required=False),
             ContentPart("html", "html", is_html=True, is_required=True),
-            ContentPart("text", "txt", is_html=False, is_required=True),
+            ContentPart(
+                "text",
+                "txt",
+                is_html=False,
+                is_required=True,
+                why="mail programs and spam filters expect a plain-text alternative to the HTML",
+            ),
         ),
         defaults=ChannelDefaults(messages_per_batch_max=50, batch_bytes_max=900_000),
     ),

@@ -28,7 +28,7 @@ class Reason:
 
 REASONS: tuple[Reason, ...] = (
     # Decode: the record itself is unusable; its bytes go to campaign.dead-letters.
-    Reason("too_large", "dead_letter", "The record is larger than the topic's maximum for a decoded value."),
+    Reason("too_large", "dead_letter", "The record, or an id in it, is longer than Carillon reads."),
     Reason("invalid_utf8", "dead_letter", "The bytes are not UTF-8 text."),
     Reason("not_json", "dead_letter", "The text is not JSON, or there is no value at all."),
     Reason("unknown_version", "dead_letter", "`schema_version` is not one this version of Carillon reads."),
@@ -41,11 +41,9 @@ REASONS: tuple[Reason, ...] = (
     # Decide: the gates, first failing gate first.
     Reason("unknown_campaign", "excluded", "No campaign of that id has been published."),
     Reason("campaign_paused", "excluded", "The campaign is paused."),
-    Reason("not_in_condition", "excluded", "The event does not meet the campaign's `when` condition."),
     Reason("duplicate_trigger", "excluded", "A trigger or event with this id was decided before."),
     Reason("expired", "excluded", "The trigger's `expires_at` had passed when it was decided."),
     Reason("unknown_customer", "excluded", "The customer is not in the pinned audience snapshot."),
-    Reason("channel_not_configured", "excluded", "The campaign has no content for this channel."),
     Reason("no_address", "excluded", "The customer has no address on this channel."),
     Reason("invalid_address", "excluded", "The customer's address on this channel is not well-formed."),
     Reason(

@@ -16,6 +16,9 @@ from embedded.errors import EmbeddedError
 from embedded.kafka import KafkaBroker
 from embedded.s3 import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, S3Endpoint
 
+#: Signs the links of messages that only the embedded servers ever carry; a real one comes from a secret.
+SIGNING_KEY = "embedded-servers-only-not-a-secret"
+
 
 class EmbeddedServers:
     """`with EmbeddedServers() as servers:` then `servers.environment()`, `servers.kafka`, `servers.s3`."""
@@ -64,7 +67,7 @@ class EmbeddedServers:
                 shutil.rmtree(self.work_dir, ignore_errors=True)
 
     def wait_while_running(self, poll_s: float = 0.5) -> None:
-        """Sleep until one of them ends by itself, which is an error; Ctrl-C raises KeyboardInterrupt as usual."""
+        """Sleep until one ends by itself, which is an error; Ctrl-C raises KeyboardInterrupt as usual."""
         while True:
             for name, server in (("the Kafka broker", self.kafka), ("the S3 endpoint", self.s3)):
                 if not server.running:
@@ -83,4 +86,5 @@ class EmbeddedServers:
             "CARILLON_LAKE__PATH_STYLE_ACCESS": "true",
             "CARILLON_LAKE__ACCESS_KEY_ID": ACCESS_KEY_ID,
             "CARILLON_LAKE__SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "CARILLON_LINKS__SIGNING_KEY": SIGNING_KEY,
         }

@@ -20,6 +20,8 @@ from pipelines.identity import uuid5
 
 #: Room for Kafka's own framing and the headers of a record, below the topic's max.message.bytes.
 _SEPARATOR = b","
+_EMPTY = pa.scalar(b"", pa.large_binary())
+_COMMA = pa.scalar(_SEPARATOR, pa.large_binary())
 _SUFFIX = b"]}"
 
 
@@ -58,7 +60,7 @@ def cut_batches(
     """Greedy, in order. `payloads`: one JSON object each, no nulls, none oversized."""
     if len(payloads) == 0:
         return
-    separated = pc.binary_join_element_wise(payloads.cast(pa.large_binary()), b"", _SEPARATOR)
+    separated = pc.binary_join_element_wise(payloads.cast(pa.large_binary()), _EMPTY, _COMMA)
     if isinstance(separated, pa.ChunkedArray):
         separated = separated.combine_chunks()
     _, offsets_buffer, data = separated.buffers()

@@ -46,8 +46,7 @@ def decode_records(records: DataFrame) -> DataFrame:
     """Parse each Kafka record once. Grain: one row per (topic, partition, offset), the columns of the Kafka source
     plus `document` (VARIANT) and `fault` (struct<reason, detail>, null for a good record)."""
     text = F.when(F.is_valid_utf8(F.col("value")), F.col("value").cast("string"))
-    readable = F.when(F.octet_length("value") <= RECORD_BYTES_MAX, text)
-    parsed = records.withColumn("document", F.try_parse_json(readable))
+    parsed = records.withColumn("document", _parse(F.when(F.octet_length("value") <= RECORD_BYTES_MAX, text)))
     faults = [_document_fault()]
     for contract in (TRIGGERS, EVENTS):
         faults.append(F.when(F.col("topic") == contract.topic, F.coalesce(*_field_faults(contract))))
@@ -97,6 +96,15 @@ def _good(decoded: DataFrame, contract: InputContract) -> DataFrame:
     return decoded.where(F.col("fault").isNull()).where(F.col("topic") == contract.topic)
 
 
+def _parse(text: Column) -> Column:
+    """The one JSON value that the text is. Spark's parser stops after the first value and ignores what follows, so
+    the text is put in an array before a seal that depends on it: the seal is found only if nothing was ignored."""
+    seal = F.sha1(F.encode(text, "UTF-8"))
+    sealed = F.try_parse_json(F.concat(F.lit("["), text, F.lit(',"'), seal, F.lit('"]')))
+    is_whole = F.try_variant_get(sealed, "$[1]", "string") == seal
+    return F.when(is_whole, F.try_variant_get(sealed, "$[0]", "variant"))
+
+
 def _kind(path: str) -> Column:
     """The VARIANT type name of a field: STRING, BIGINT, OBJECT<…>, VOID for a JSON null, null when absent."""
     return F.schema_of_variant(F.variant_get(F.col("document"), path, "variant"))
@@ -121,7 +129,7 @@ def _document_fault() -> Column:
         )
         .when(~F.is_valid_utf8(F.col("value")), _fault("invalid_utf8", F.lit("the value is not UTF-8")))
         .when(F.col("document").isNull(), _fault("not_json", F.lit("the value is not a JSON document")))
-        .when(~root.startswith("OBJECT"), _fault("wrong_type", F.concat(F.lit("expected an object, found "), root)))
+        .when(~F.coalesce(root.startswith("OBJECT"), F.lit(False)), _fault("wrong_type", F.concat(F.lit("expected an object, found "), root)))
         .when(
             version.isNotNull() & ((version != "BIGINT") | ~F.coalesce(known, F.lit(False))),
             _fault("unknown_version", F.lit(f"schema_version is not one of: {allowed}")),

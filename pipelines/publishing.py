@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf import Channels, Links
+from conf import Channels
 from pipelines.batches import BatchScope, SendBatch, cut_batches, oversized
 from pipelines.campaigns import Campaign
 from pipelines.edges.progress import MarkerKey, Position
 from pipelines.edges.publisher import PublishTarget, Record, publish_chunk
+from pipelines.links import LinkSettings
 from pipelines.messages import CompiledCampaign, compile_campaign
 from schemas.channels import channel as channel_named
 from schemas.reasons import reason as reason_named
@@ -60,7 +61,7 @@ class PublishPlan:
     clock: str
     campaigns: dict[str, Campaign]
     channels: Channels
-    links: Links
+    links: LinkSettings
     messages_per_transaction: int
 
     def key(self, send_partition: int) -> MarkerKey:

@@ -14,7 +14,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from conf import Settings
+from conf import Links, Settings
 from pipelines import dead_letters as letters
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
@@ -27,6 +27,8 @@ from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
+from pipelines.errors import InputError
+from pipelines.links import LinkSettings
 from pipelines.match import attach_customers
 from pipelines.publishing import ACCOUNT_COLUMNS, PublishPlan, publish_task
 from pipelines.repeats import mark_repeats
@@ -79,6 +81,7 @@ class UnitRunner:
         self.manifests = ManifestStore(self.objects)
         self.lake = DeltaLake(spark, settings.lake)
         self._app_id = f"{pipeline}/{incarnation}"
+        self._links = link_settings(settings.links)
         for declared in (CONSENTS, LEDGER):
             self.lake.ensure(declared)
         self._target = PublishTarget(
@@ -175,7 +178,7 @@ class UnitRunner:
             clock=manifest.clock,
             campaigns=versions,
             channels=self.settings.channels,
-            links=self.settings.links,
+            links=self._links,
             messages_per_transaction=self.settings.publish.messages_per_transaction,
         )
         account = (
@@ -219,6 +222,22 @@ class UnitRunner:
         day = manifest.decided_at.date()
         ledger = self.lake.read(LEDGER).where(F.col("decided_date") == F.lit(day))
         return ledger.where((F.col("pipeline") == self.pipeline) & (F.col("unit") == unit))
+
+
+def link_settings(links: Links) -> LinkSettings:
+    """The links of messages, with the key that signs them. Raises `InputError` when no key is configured."""
+    if links.signing_key is None:
+        raise InputError(
+            "links.signing_key is not set, and without it anybody could forge an unsubscribe link. Set "
+            "CARILLON_LINKS__SIGNING_KEY, or CARILLON_LINKS__SIGNING_KEY_FILE to a file that holds it "
+            "(openssl rand -hex 32 makes one)."
+        )
+    return LinkSettings(
+        unsubscribe_base_url=links.unsubscribe_base_url,
+        preferences_base_url=links.preferences_base_url,
+        track_base_url=links.track_base_url,
+        signing_key=links.signing_key.get_secret_value().encode(),
+    )
 
 
 #: Makes the work of a unit from what its manifest pinned: (spark, manifest, campaign versions, audience).

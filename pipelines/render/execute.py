@@ -1,0 +1,178 @@
+"""Runs a lowered template over a batch: statements to pieces of text, and one final join.
+
+Invariant: a piece is static text or an array with one text a row; a null is a row that the kernels do not
+decide. Large text is copied once for each join it stands in. Does not decide what a null means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.render.errors import RowError
+from pipelines.render.frame import Frame
+from pipelines.render.ir import Abort, Block, Force, If, Loop, Out, Rows, Stmt, Text
+from pipelines.render.kernels import rows, text
+from pipelines.render.kernels.lists import list_array
+from pipelines.render.kernels.vector import Mask, arrow_mask, mask_of, without
+from pipelines.render.sandbox import refuse_none
+
+Piece = Any
+
+
+class Run:
+    """One execution of a program over one batch."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        frame.run = self
+        self.known: dict[int, RowError] = {}
+        self.quiet = False
+        self.lost: Mask = np.zeros(frame.size, np.bool_)
+
+    def text(self, block: Block) -> Any:
+        """The text of each row, null where undecided."""
+        return as_array(joined(self.pieces(block, self.frame, None), self.frame.size), self.frame.size)
+
+    def captured(self, block: Block, frame: Frame) -> Any:
+        """A block's text as a value, null where undecided."""
+        active = frame.active
+        noted, self.quiet = self.quiet, True
+        out = as_array(joined(self.pieces(block, frame, active), frame.size), frame.size)
+        frame.active, self.quiet = active, noted
+        return out
+
+    def pieces(self, block: Block, frame: Frame, active: Mask | None) -> list[Piece]:
+        """The block's pieces in order; rows outside `active` hold anything."""
+        out: list[Piece] = []
+        for stmt in block.body:
+            frame.active = active
+            piece = self._piece(stmt, frame, active)
+            if piece is not None:
+                out.append(piece)
+                self._note(piece, stmt, frame, active)
+        return out
+
+    def _piece(self, stmt: Stmt, frame: Frame, active: Mask | None) -> Piece | None:
+        if isinstance(stmt, Text):
+            return stmt.text
+        if isinstance(stmt, Out):
+            return frame.array(frame.eval(stmt.text))
+        if isinstance(stmt, If):
+            return self._branch(stmt, frame, active)
+        if isinstance(stmt, Loop):
+            return self._loop(stmt, frame, active)
+        if isinstance(stmt, Force):
+            return _empty_unless(frame.eval(stmt.value).bad, frame.size)
+        if isinstance(stmt, Abort):
+            return pa.nulls(frame.size, pa.string())
+        assert isinstance(stmt, Rows)
+        return self._rows(stmt, frame)
+
+    def _branch(self, stmt: If, frame: Frame, active: Mask | None) -> Piece:
+        test, failed = frame.bools(stmt.test)
+        hits = test.true_count
+        if failed is None and hits in (0, frame.size):
+            block = stmt.then if hits else stmt.otherwise
+            return joined(self.pieces(block, frame, active), frame.size)
+        mask = mask_of(test)
+        sides = []
+        for block, chosen in ((stmt.then, mask), (stmt.otherwise, ~mask)):
+            inner = chosen if active is None else chosen & active
+            if failed is not None:
+                inner = inner & ~failed
+            side = joined(self.pieces(block, frame, inner), frame.size) if inner.any() else ""
+            sides.append(pa.scalar(side, pa.string()) if isinstance(side, str) else side)
+        if sides[0].as_py() == sides[1].as_py() if all(isinstance(s, pa.Scalar) for s in sides) else False:
+            return without(sides[0], failed)
+        return without(pc.if_else(test, *sides), failed)
+
+    def _loop(self, stmt: Loop, frame: Frame, active: Mask | None) -> Piece:
+        child = frame.child(stmt.domain)
+        inner = None if active is None else active[child.parents]
+        body: Piece = ""
+        if child.size and (inner is None or inner.any()):
+            body = joined(self.pieces(stmt.body, child, inner), child.size)
+        lengths = np.diff(child.offsets)
+        if isinstance(body, str):
+            out = pc.binary_repeat(pa.scalar(body, pa.string()), pa.array(lengths)) if body else ""
+        else:
+            out = pc.binary_join(list_array(child.offsets, body), "")
+        if stmt.otherwise.body:
+            empty = lengths == 0
+            other = joined(self.pieces(stmt.otherwise, frame, empty if active is None else empty & active), frame.size)
+            out = pc.if_else(arrow_mask(empty), _scalar(other), _scalar(out))
+        if child.refused is not None:
+            out = without(as_array(out, frame.size), child.refused)
+        return out
+
+    def _rows(self, stmt: Rows, frame: Frame) -> Piece:
+        program: rows.RowProgram = stmt.program
+        value = rows.run(frame, stmt.values, program, program.text)
+        out = without(rows.as_texts(value.data, refuse_none), value.bad)
+        return text.wire(out) if stmt.wire else out
+
+    def _note(self, piece: Piece, stmt: Stmt, frame: Frame, active: Mask | None) -> None:
+        """Records why rows of the batch failed at a statement, when it is certain."""
+        if self.quiet or isinstance(piece, str) or frame.parent is not None or piece.null_count == 0:
+            return
+        fresh = mask_of(piece.is_null()) & ~self.lost
+        if active is not None:
+            fresh &= active
+        self.lost |= fresh
+        if isinstance(stmt, Out):
+            self._note_none(stmt, frame, fresh)
+        elif isinstance(stmt, Abort):
+            self._note_abort(stmt, frame, fresh)
+
+    def _note_none(self, stmt: Out, frame: Frame, fresh: Mask) -> None:
+        value = frame.eval(stmt.source)
+        if value.failed is not None or stmt.path is None or isinstance(value.data, list):
+            return
+        place = stmt.place
+        for row in np.nonzero(fresh)[0].tolist():
+            message = f"{stmt.path} is None"
+            self.known[row] = RowError(row, place.template, place.line, stmt.path, "undefined", message)
+
+    def _note_abort(self, stmt: Abort, frame: Frame, fresh: Mask) -> None:
+        value = frame.eval(stmt.reason)
+        if value.failed is not None:
+            return
+        place = stmt.place
+        reasons = frame.array(value)
+        for row in np.nonzero(fresh)[0].tolist():
+            reason = reasons[row].as_py()
+            if reason is not None:
+                self.known[row] = RowError(row, place.template, place.line, None, "abort", reason)
+
+
+def _empty_unless(bad: Mask | None, size: int) -> Piece | None:
+    return None if bad is None else without(pa.repeat(pa.scalar(""), size), bad)
+
+
+def _scalar(piece: Piece) -> Any:
+    return pa.scalar(piece, pa.string()) if isinstance(piece, str) else piece
+
+
+def as_array(piece: Piece, size: int) -> Any:
+    """A piece as an array of texts."""
+    return pa.repeat(pa.scalar(piece, pa.string()), size) if isinstance(piece, str) else piece
+
+
+def joined(pieces: Sequence[Piece], size: int) -> Piece:
+    """The pieces of each row end to end: static text, or one array."""
+    merged: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += piece
+        elif not isinstance(piece, str) or piece:
+            merged.append(piece)
+    if not merged:
+        return ""
+    if len(merged) == 1:
+        return merged[0]
+    return pc.binary_join_element_wise(*merged, "")

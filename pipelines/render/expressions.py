@@ -1,0 +1,320 @@
+"""Pass 3a, lower expressions: a syntax tree becomes typed operations over the batch.
+
+Invariant: `lower` gives an expression whose values, None, Undefined and failures are Jinja2's, or raises
+`Unvectorised`. `lower_test` is the same for a truth value. Does not emit statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jinja2 import nodes
+
+from pipelines.render import calls, comparisons
+from pipelines.render.filters import lower_filter
+from pipelines.render.ir import Expr
+from pipelines.render.kernels.text import has_text
+from pipelines.render.lowering import Lowering
+from pipelines.render.sandbox import METHODS
+from pipelines.render.scope import Binding, LoopBinding, ModuleBinding, StaticList, Unvectorised
+from pipelines.render.types import FLOAT, INT, MARKUP, STR, UNDEFINED, Type, type_of_arrow, unified
+
+
+def bind(lw: Lowering, node: nodes.Expr) -> Binding:
+    """What a name can be bound to: an expression, or something known only at compile time."""
+    if isinstance(node, nodes.Name):
+        found = lw.scope.lookup(node.name)
+        if found is not None:
+            lw.counter.vectorised += 1
+            return found
+    if isinstance(node, (nodes.List, nodes.Tuple)):
+        lw.counter.vectorised += 1
+        return StaticList(tuple(bind(lw, item) for item in node.items))
+    if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
+        base = lw.scope.lookup(node.node.name)
+        if isinstance(base, ModuleBinding):
+            return base.scope.names.get(node.attr) or lw.undefined()
+    return lower(lw, node)
+
+
+def lower(lw: Lowering, node: nodes.Expr) -> Expr:
+    """The expression's value."""
+    before = lw.counter.vectorised
+    try:
+        value = lw.constant_of(node)
+    except nodes.Impossible:
+        pass
+    else:
+        lw.counter.vectorised += 1
+        return lw.constant(value)
+    handler = VALUES.get(type(node))
+    if handler is None:
+        raise Unvectorised(f"{type(node).__name__} has no kernel", node.lineno)
+    try:
+        made: Expr = handler(lw, node)
+    except Unvectorised:
+        lw.counter.vectorised = before
+        raise
+    lw.counter.vectorised += 1
+    return made
+
+
+def lower_test(lw: Lowering, node: nodes.Expr) -> Expr:
+    """The expression's truth."""
+    if isinstance(node, (nodes.And, nodes.Or)):
+        left, right = lower_test(lw, node.left), lower_test(lw, node.right)
+        lw.counter.vectorised += 1
+        return lw.test("and" if isinstance(node, nodes.And) else "or", (left, right))
+    if isinstance(node, nodes.Not):
+        lw.counter.vectorised += 1
+        return lw.negated(lower_test(lw, node.node))
+    bound = bind(lw, node)
+    if isinstance(bound, StaticList):
+        return lw.constant(bool(bound.items))
+    if not isinstance(bound, Expr):
+        return lw.constant(True)
+    return truth(lw, bound, node)
+
+
+def truth(lw: Lowering, value: Expr, node: nodes.Node) -> Expr:
+    """The truth of a value."""
+    if value.is_constant:
+        return lw.constant(bool(value.value))
+    if value.name in _TESTS:
+        return value
+    return lw.test("truthy", (value,))
+
+
+# Operations that give a boolean without None.
+_TESTS = frozenset(
+    "truthy not and or compare equal is_none is_of_kind is_in in_text affix is_whole_multiple contains is_undefined".split()
+)
+
+
+def _name(lw: Lowering, node: nodes.Name) -> Expr:
+    bound = lw.scope.lookup(node.name)
+    if isinstance(bound, Expr):
+        return bound
+    if bound is not None:
+        raise Unvectorised(f"{node.name!r} is not a plain value here", node.lineno)
+    if node.name in lw.columns:
+        return lw.builder.make("column", (), lw.columns[node.name], (node.name,))
+    if node.name in lw.environment.globals:
+        raise Unvectorised(f"the function {node.name!r} used as a value", node.lineno)
+    return lw.undefined()
+
+
+def _getattr(lw: Lowering, node: nodes.Getattr) -> Expr:
+    if isinstance(node.node, nodes.Name):
+        base = lw.scope.lookup(node.node.name)
+        if isinstance(base, LoopBinding):
+            return loop_attribute(lw, base, node.attr, node)
+        if isinstance(base, ModuleBinding):
+            found = base.scope.names.get(node.attr)
+            if isinstance(found, Expr):
+                return found
+            raise Unvectorised("a macro used as a value", node.lineno)
+    return attribute(lw, lower(lw, node.node), node.attr, node)
+
+
+def attribute(lw: Lowering, base: Expr, name: str, node: nodes.Node) -> Expr:
+    """`base.name`, where a field of the data comes before anything else."""
+    kind = base.type.kind
+    if kind == "struct":
+        assert base.type.arrow is not None
+        at = base.type.arrow.get_field_index(name)
+        if at >= 0:
+            return lw.make("field", (base,), type_of_arrow(base.type.arrow.field(at).type), name)
+        if name in METHODS[dict]:
+            raise Unvectorised(f"the method {name!r} of a struct", node.lineno)
+        return lw.make("missing", (base,), UNDEFINED)
+    if kind in ("none", "undefined"):
+        return lw.make("missing", (base,), UNDEFINED)
+    raise Unvectorised(f"the attribute {name!r} of a {kind}", node.lineno)
+
+
+def loop_attribute(lw: Lowering, loop: LoopBinding, name: str, node: nodes.Node) -> Expr:
+    """`loop.index` and its kin."""
+    if name in ("depth", "depth0"):
+        return lw.constant(loop.depth - (name == "depth0"))
+    if loop.domain is not None:
+        if name in ("index", "index0", "revindex", "revindex0", "length"):
+            return lw.builder.make("loop_field", (), INT, (name,), loop.domain)
+        if name in ("first", "last"):
+            return lw.builder.make("loop_field", (), Type("bool", lw.constant(True).type.arrow), (name,), loop.domain)
+        if name in ("previtem", "nextitem"):
+            assert loop.domain.items is not None
+            return lw.builder.make("neighbour", (), loop.domain.items.type.item, (name,), loop.domain)
+        raise Unvectorised(f"loop.{name}", node.lineno)
+    at, length = loop.position, loop.length
+    known = {
+        "index": at + 1, "index0": at, "first": at == 0, "last": at == length - 1, "length": length,
+        "revindex": length - at, "revindex0": length - at - 1,
+    }  # fmt: skip
+    if name not in known:
+        raise Unvectorised(f"loop.{name}", node.lineno)
+    return lw.constant(known[name])
+
+
+def _getitem(lw: Lowering, node: nodes.Getitem) -> Expr:
+    bound = bind(lw, node.node)
+    if isinstance(bound, StaticList):
+        at = lw.literal(node.arg, "the position")
+        if isinstance(at, int) and -len(bound.items) <= at < len(bound.items):
+            item = bound.items[at]
+            if isinstance(item, Expr):
+                return item
+        raise Unvectorised("an item of a list literal", node.lineno)
+    if not isinstance(bound, Expr):
+        raise Unvectorised("an item of something that is no value", node.lineno)
+    if isinstance(node.arg, nodes.Slice):
+        return _slice(lw, bound, node.arg)
+    if bound.is_constant and isinstance(bound.value, dict):
+        return comparisons.lookup(lw, bound.value, lower(lw, node.arg), node)
+    if bound.type.kind == "list":
+        position = lower(lw, node.arg)
+        if position.type.kind != "int":
+            raise Unvectorised("a list's item by something other than an integer", node.lineno)
+        return lw.make("index", (bound, position), bound.type.item)
+    wanted = lw.literal(node.arg, "the key")
+    if isinstance(wanted, str):
+        return attribute(lw, bound, wanted, node)
+    raise Unvectorised(f"an item of a {bound.type.kind}", node.lineno)
+
+
+def _slice(lw: Lowering, base: Expr, node: nodes.Slice) -> Expr:
+    if node.step is not None:
+        raise Unvectorised("a slice with a step", node.lineno)
+    start, stop = (None if part is None else lw.literal(part, "a slice's bound") for part in (node.start, node.stop))
+    for bound in (start, stop):
+        if bound is not None and (not isinstance(bound, int) or isinstance(bound, bool) or abs(bound) > 2**31):
+            raise Unvectorised("a slice's bound that is no integer", node.lineno)
+    if base.type.kind == "list":
+        return lw.make("slice_list", (base,), base.type, start, stop)
+    if base.type.kind == "str":
+        if (start or 0) >= 0 and (stop is None or stop >= (start or 0)):
+            return lw.make("slice_text", (base,), base.type, start or 0, stop)
+        return lw.make("distinct", (base,), base.type, Sliced(start, stop))
+    raise Unvectorised(f"a slice of a {base.type.kind}", node.lineno)
+
+
+class Sliced:
+    """`text[start:stop]` as a function with equality, so that equal slices are one expression."""
+
+    def __init__(self, start: int | None, stop: int | None) -> None:
+        self.bounds = (start, stop)
+
+    def __call__(self, text: str) -> str:
+        return text[self.bounds[0] : self.bounds[1]]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sliced) and other.bounds == self.bounds
+
+    def __hash__(self) -> int:
+        return hash(self.bounds)
+
+
+def as_text(lw: Lowering, value: Expr, node: nodes.Node) -> Expr:
+    """`str(value)`."""
+    if value.is_constant:
+        return lw.constant(value.value if isinstance(value.value, str) else str(value.value))
+    if value.type.kind == "str" and value.name in _NEVER_NONE:
+        return value
+    if value.type.kind == "none" or has_text(value.type):
+        return lw.make("to_text", (value,), STR.with_markup(value.type.markup))
+    raise Unvectorised(f"the text of a {value.type.kind}", node.lineno)
+
+
+_NEVER_NONE = frozenset({"to_text", "concat", "capture", "cased", "join", "escape"})
+
+
+def escaped(lw: Lowering, value: Expr) -> Expr:
+    """Text as HTML, unless it is HTML already."""
+    if value.type.markup:
+        return value
+    return lw.make("escape", (value,), MARKUP)
+
+
+def _concat(lw: Lowering, node: nodes.Concat) -> Expr:
+    values = [as_text(lw, lower(lw, part), node) for part in node.nodes]
+    return end_to_end(lw, values, as_html=lw.html and any(v.type.markup for v in values))
+
+
+def end_to_end(lw: Lowering, values: list[Expr], *, as_html: bool) -> Expr:
+    """Texts joined; as HTML, what is not HTML yet is escaped."""
+    if as_html:
+        values = [escaped(lw, v) for v in values]
+    return lw.make("concat", tuple(values), MARKUP if as_html else STR)
+
+
+_OPERATORS = {
+    nodes.Add: "add", nodes.Sub: "sub", nodes.Mul: "mul", nodes.Div: "truediv", nodes.FloorDiv: "floordiv",
+    nodes.Mod: "mod",
+}  # fmt: skip
+
+
+def _binary(lw: Lowering, node: nodes.BinExpr) -> Expr:
+    left, right = lower(lw, node.left), lower(lw, node.right)
+    operator = _OPERATORS[type(node)]
+    if left.type.is_number and right.type.is_number:
+        floats = operator == "truediv" or "float" in (left.type.kind, right.type.kind)
+        return lw.make("arithmetic", (left, right), FLOAT if floats else INT, operator)
+    if operator == "add" and left.type.kind == right.type.kind == "str":
+        return end_to_end(lw, [left, right], as_html=left.type.markup or right.type.markup)
+    raise Unvectorised(f"{operator} of a {left.type.kind} and a {right.type.kind}", node.lineno)
+
+
+def _negative(lw: Lowering, node: nodes.Neg) -> Expr:
+    value = lower(lw, node.node)
+    if not value.type.is_number:
+        raise Unvectorised(f"minus a {value.type.kind}", node.lineno)
+    return lw.make("negative", (value,), FLOAT if value.type.kind == "float" else INT)
+
+
+def choice(lw: Lowering, test: Expr, then: Expr, otherwise: Expr) -> Expr:
+    """One of two values by a test."""
+    if test.is_constant:
+        return then if test.value else otherwise
+    if then is otherwise:
+        return then
+    return lw.make("select", (test, then, otherwise), unified(then.type, otherwise.type))
+
+
+def _conditional(lw: Lowering, node: nodes.CondExpr) -> Expr:
+    test = lower_test(lw, node.test)
+    otherwise = lw.undefined() if node.expr2 is None else lower(lw, node.expr2)
+    return choice(lw, test, lower(lw, node.expr1), otherwise)
+
+
+def _and_or(lw: Lowering, node: nodes.BinExpr) -> Expr:
+    left, right = lower(lw, node.left), lower(lw, node.right)
+    test = truth(lw, left, node)
+    return choice(lw, test, right, left) if isinstance(node, nodes.And) else choice(lw, test, left, right)
+
+
+def _not(lw: Lowering, node: nodes.Not) -> Expr:
+    return lw.negated(lower_test(lw, node.node))
+
+
+VALUES: dict[type[nodes.Node], Callable[[Lowering, Any], Expr]] = {
+    nodes.Name: _name,
+    nodes.Getattr: _getattr,
+    nodes.Getitem: _getitem,
+    nodes.Concat: _concat,
+    nodes.Add: _binary,
+    nodes.Sub: _binary,
+    nodes.Mul: _binary,
+    nodes.Div: _binary,
+    nodes.FloorDiv: _binary,
+    nodes.Mod: _binary,
+    nodes.Neg: _negative,
+    nodes.CondExpr: _conditional,
+    nodes.And: _and_or,
+    nodes.Or: _and_or,
+    nodes.Not: _not,
+    nodes.Compare: comparisons.lower_compare,
+    nodes.Test: comparisons.lower_is,
+    nodes.Filter: lower_filter,
+    nodes.Call: calls.lower_call,
+}

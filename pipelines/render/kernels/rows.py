@@ -1,0 +1,109 @@
+"""The fallback: Jinja2, row by row, for one expression or block.
+
+Invariant: it runs only for rows that are active where it stands, over the values of its free names; a row in
+which it raises is undecided. Does not report errors: the row-wise engine does, over the whole row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jinja2.environment import Template
+from markupsafe import Markup
+
+from pipelines.render.frame_protocol import FrameLike
+from pipelines.render.ir import Expr
+from pipelines.render.kernels.vector import Vec, either
+from pipelines.render.sandbox import ReferenceEnvironment
+
+
+class RowProgram:
+    """Jinja2 code for one expression or block, and the names it reads."""
+
+    def __init__(self, environment: ReferenceEnvironment, template: Template, names: tuple[str, ...]) -> None:
+        self.environment = environment
+        self.template = template
+        self.names = names
+
+    def value(self, names: dict[str, Any]) -> Any:
+        """The value that an expression's program leaves in `result`."""
+        self.environment.spend()
+        context = self.template.new_context(names)
+        for _ in self.template.root_render_func(context):
+            pass
+        return context.vars["result"]
+
+    def text(self, names: dict[str, Any]) -> str:
+        """The text that a block's program emits."""
+        self.environment.spend()
+        return "".join(self.template.root_render_func(self.template.new_context(names)))
+
+
+def row_values(frame: FrameLike, expr: Expr) -> Vec:
+    """Python's value of an expression, for each active row."""
+    program: RowProgram = expr.params[0]
+    return run(frame, expr.args, program, program.value)
+
+
+def run(frame: FrameLike, args: tuple[Expr, ...], program: RowProgram, function: Any) -> Vec:
+    """The function over the names' values of each active row."""
+    bad = either(*(frame.eval(a).bad for a in args))
+    wanted = np.ones(frame.size, np.bool_) if frame.active is None else frame.active.copy()
+    if bad is not None:
+        wanted &= ~bad
+    rows = np.nonzero(wanted)[0]
+    out: list[Any] = [None] * frame.size
+    if len(rows) < frame.size:
+        bad = ~wanted
+    some = None if len(rows) == frame.size else rows
+    columns = [_objects(frame, a, name, some, program.environment) for a, name in zip(args, program.names, strict=True)]
+    for row, held in zip(rows.tolist(), zip(*columns, strict=True) if columns else [()] * len(rows), strict=True):
+        try:
+            out[row] = function(dict(zip(program.names, held, strict=True)))
+        except Exception:  # reported by the row-wise engine for this row
+            bad = np.zeros(frame.size, np.bool_) if bad is None else bad
+            bad[row] = True
+    return Vec(out, None, bad)
+
+
+def _objects(frame: FrameLike, expr: Expr, name: str, rows: Any, environment: ReferenceEnvironment) -> list[Any]:
+    """A value as Python objects at some rows (all when None)."""
+    value = frame.eval(expr)
+    size = frame.size if rows is None else len(rows)
+    if value.is_scalar:
+        return [as_object(value.data.as_py(), expr)] * size
+    if rows is not None:
+        value = value.take(rows)
+    held = value.data if isinstance(value.data, list) else value.data.to_pylist(maps_as_pydicts="lossy")
+    if expr.type.markup:
+        held = [as_object(v, expr) for v in held]
+    if value.undefined is not None:
+        held = list(held)
+        for row in np.nonzero(value.undefined)[0].tolist():
+            held[row] = environment.undefined(name=name)
+    return held
+
+
+def as_object(value: Any, expr: Expr) -> Any:
+    """Text that is HTML as Markup."""
+    return Markup(value) if expr.type.markup and value is not None else value
+
+
+def objects(frame: FrameLike, expr: Expr, environment: ReferenceEnvironment) -> list[Any]:
+    """A value as Python objects, one for each row of the frame."""
+    return _objects(frame, expr, "value", None, environment)
+
+
+def as_texts(values: list[Any], finish: Any) -> Any:
+    """Objects as text through `finish` (finalize and escape); null where that fails."""
+    out: list[str | None] = []
+    for value in values:
+        try:
+            text = str(finish(value))
+            text.encode()
+            out.append(text)
+        except Exception:  # reported by the row-wise engine for this row
+            out.append(None)
+    return pa.array(out, pa.string())

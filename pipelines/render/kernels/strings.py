@@ -1,0 +1,168 @@
+"""Kernels over text: joining, case, length, slices, and evaluation once for each distinct value.
+
+Invariant: what Arrow does differently from Python (case of non-ASCII text, its idea of white space) is
+computed by Python for exactly those values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from markupsafe import escape as markup_escape
+
+from pipelines.render.frame_protocol import FrameLike
+from pipelines.render.ir import Expr
+from pipelines.render.kernels import rows, text
+from pipelines.render.kernels.vector import Mask, Vec, any_failed, either, mask_of, without
+from pipelines.render.sandbox import refuse_none
+
+
+def to_text(frame: FrameLike, expr: Expr) -> Vec:
+    """`str(value)`; None is "None"."""
+    (base,) = frame.args(expr)
+    data = base.data
+    if expr.args[0].type.kind == "none":
+        return Vec(pa.repeat(pa.scalar("None"), frame.size), None, base.failed)
+    data = text.str_of(data, expr.args[0].type)
+    return Vec(data.fill_null("None") if data.null_count else data, None, base.failed)
+
+
+def output(frame: FrameLike, expr: Expr) -> Vec:
+    """The text that an output statement emits, escaped; null where it fails."""
+    escape, wire = expr.params
+    source = expr.args[0].type
+    value = frame.eval(expr.args[0])
+    if source.kind in ("none", "undefined"):
+        return Vec(pa.nulls(frame.size, pa.string()))
+    if source.kind == "object":
+        return Vec(_object_text(value, escape, wire))
+    data = text.str_of(without(frame.array(value), value.failed), source)
+    if source.kind not in text.PLAIN_KINDS:
+        if escape and not source.markup:
+            data = text.html(data)
+        if wire:
+            data = text.wire(data)
+    return Vec(data)
+
+
+def _object_text(value: Vec, escape: bool, wire: bool) -> Any:
+    finish = (lambda v: markup_escape(refuse_none(v))) if escape else refuse_none
+    data = without(rows.as_texts(value.data, finish), value.failed)
+    return text.wire(data) if wire else data
+
+
+def capture(frame: FrameLike, expr: Expr) -> Vec:
+    """The text of a block as a value: a macro's result, `{% set %}...{% endset %}`."""
+    assert frame.run is not None
+    data = frame.run.captured(expr.params[0], frame)
+    return Vec(data, None, either(mask_of(data.is_null())) if data.null_count else None)
+
+
+def escape(frame: FrameLike, expr: Expr) -> Vec:
+    """`|escape` of text."""
+    (base,) = frame.args(expr)
+    return Vec(text.html(base.data), base.undefined, base.bad)
+
+
+def relabel(frame: FrameLike, expr: Expr) -> Vec:
+    """The same text as HTML (`|safe`)."""
+    (base,) = frame.args(expr)
+    return base
+
+
+def concat(frame: FrameLike, expr: Expr) -> Vec:
+    """Texts end to end; none of them is None."""
+    values = [frame.eval(a) for a in expr.args]
+    if all(v.is_scalar for v in values):
+        values[0] = Vec(frame.array(values[0]))
+    data = pc.binary_join_element_wise(*(v.data for v in values), "")
+    return Vec(data, None, either(any_failed(*values), *(v.nulls() for v in values)))
+
+
+def each_distinct(data: Any, function: Callable[[Any], Any], arrow: pa.DataType) -> tuple[Any, Mask | None]:
+    """The function of each distinct value, and the rows for which it raised; nulls stay null."""
+    codes = data.dictionary_encode()
+    results: list[Any] = []
+    wrong: list[int] = []
+    for position, value in enumerate(codes.dictionary.to_pylist()):
+        try:
+            result = function(value)
+            if isinstance(result, str):
+                result.encode()
+            results.append(result)
+        except Exception:  # the row-wise engine reports it for the row
+            results.append(None)
+            wrong.append(position)
+    made = pa.array(results, arrow).take(codes.indices)
+    if not wrong:
+        return made, None
+    return made, either(np.isin(codes.indices.fill_null(-1).to_numpy(zero_copy_only=False), wrong))
+
+
+def distinct(frame: FrameLike, expr: Expr) -> Vec:
+    """A pure Python function of one value, evaluated once for each distinct value."""
+    (base,) = frame.args(expr)
+    function: Callable[[Any], Any] = expr.params[0]
+    assert expr.type.arrow is not None
+    data, wrong = each_distinct(base.data, function, expr.type.arrow)
+    return Vec(data, None, either(base.failed, base.nulls(), wrong))
+
+
+def cased(frame: FrameLike, expr: Expr) -> Vec:
+    """`upper`, `lower`, `capitalize`, `trim`: Arrow for ASCII, Python for the rest."""
+    (base,) = frame.args(expr)
+    name, function = expr.params
+    return Vec(_by_ascii(base.data, _ASCII[name], function), None, either(base.failed, base.nulls()))
+
+
+def _by_ascii(data: Any, kernel: Callable[[Any], Any], function: Callable[[str], str]) -> Any:
+    raw = text.raw_bytes(data)
+    if raw.isascii() and not _ODD_SPACE.intersection(raw):
+        return kernel(data)
+    odd = pc.invert(pc.match_substring_regex(data, r"^[\x01-\x1b\x20-\x7f]*$"))
+    if odd.null_count:
+        odd = odd.fill_null(False)
+    where = pc.indices_nonzero(odd)
+    spelled = [None if v is None else function(v) for v in data.take(where).to_pylist()]
+    plain = kernel(pc.if_else(odd, "", data))
+    return pc.replace_with_mask(plain, odd, pa.array(spelled, pa.string()))
+
+
+# What Python's strip() takes for white space and Arrow's does not.
+_ODD_SPACE = frozenset({0x1C, 0x1D, 0x1E, 0x1F})
+_ASCII: dict[str, Callable[[Any], Any]] = {
+    "upper": pc.ascii_upper,
+    "lower": pc.ascii_lower,
+    "capitalize": pc.ascii_capitalize,
+    "trim": pc.ascii_trim_whitespace,
+    "ltrim": pc.ascii_ltrim_whitespace,
+    "rtrim": pc.ascii_rtrim_whitespace,
+}
+
+
+def length(frame: FrameLike, expr: Expr) -> Vec:
+    """`|length` of text or of a list."""
+    (base,) = frame.args(expr)
+    kind = expr.args[0].type.kind
+    data = pc.utf8_length(base.data) if kind == "str" else base.data.value_lengths()
+    return Vec(data.cast(pa.int64()), None, either(base.failed, base.nulls()))
+
+
+def replace(frame: FrameLike, expr: Expr) -> Vec:
+    """`|replace` of a constant, not empty, by a constant."""
+    (base,) = frame.args(expr)
+    old, new = expr.params
+    data = pc.replace_substring(base.data, old, new)
+    return Vec(data, None, either(base.failed, base.nulls()))
+
+
+def slice_text(frame: FrameLike, expr: Expr) -> Vec:
+    """`text[a:b]` with constants."""
+    (base,) = frame.args(expr)
+    start, stop = expr.params
+    data = pc.utf8_slice_codeunits(base.data, start=start, stop=stop)
+    return Vec(data, None, either(base.failed, base.nulls()))

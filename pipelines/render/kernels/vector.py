@@ -1,0 +1,91 @@
+"""A column of values in flight: data, and which rows are undefined or undecided.
+
+Invariant: a null in `data` is Python's None; a row in `undefined` is Jinja2's Undefined; a row in `bad` is left
+to the row-wise engine. Masks are None when no row is concerned. Holds no operation of the language.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Vec:
+    """One value for each row of a domain. `data` is an Arrow array, an Arrow scalar or a list of objects."""
+
+    __slots__ = ("data", "undefined", "bad")
+
+    def __init__(self, data: Any, undefined: Mask | None = None, bad: Mask | None = None) -> None:
+        self.data = data
+        self.undefined = undefined
+        self.bad = bad
+
+    @property
+    def is_scalar(self) -> bool:
+        return isinstance(self.data, pa.Scalar)
+
+    def take(self, index: Any) -> Vec:
+        """The values at `index`, an int64 numpy array."""
+        undefined = None if self.undefined is None else self.undefined[index]
+        bad = None if self.bad is None else self.bad[index]
+        if self.is_scalar:
+            return Vec(self.data, undefined, bad)
+        if isinstance(self.data, list):
+            return Vec([self.data[i] for i in index.tolist()], undefined, bad)
+        return Vec(self.data.take(pa.array(index)), undefined, bad)
+
+    @property
+    def failed(self) -> Mask | None:
+        """Rows whose value cannot be used by an operation: undefined or undecided."""
+        return either(self.undefined, self.bad)
+
+    def nulls(self) -> Mask | None:
+        """Rows whose value is None (also those that failed), or None when there is no such row."""
+        if self.is_scalar or isinstance(self.data, list) or self.data.null_count == 0:
+            return None
+        return mask_of(self.data.is_null())
+
+
+def mask_of(data: Any) -> Mask:
+    """A boolean array without nulls as numpy."""
+    mask: Mask = data.to_numpy(zero_copy_only=False)
+    return mask
+
+
+def arrow_mask(mask: Mask) -> Any:
+    """A numpy mask as an Arrow array."""
+    return pa.array(mask)
+
+
+def either(*masks: Mask | None) -> Mask | None:
+    """Rows in any of the masks; None when no row is."""
+    out: Mask | None = None
+    for mask in masks:
+        if mask is not None:
+            out = mask if out is None else out | mask
+    return out if out is None or out.any() else None
+
+
+def any_failed(*vectors: Vec) -> Mask | None:
+    """Rows for which an operation over all these values fails."""
+    return either(*(v.failed for v in vectors))
+
+
+def any_null(*vectors: Vec) -> Mask | None:
+    """Rows for which one of the values is None."""
+    return either(*(v.nulls() for v in vectors))
+
+
+def without(data: Any, mask: Mask | None) -> Any:
+    """The data with nulls at the rows of the mask."""
+    if mask is None:
+        return data
+    if isinstance(data, pa.Scalar):
+        data = pa.repeat(data, len(mask))
+    return pc.if_else(arrow_mask(mask), pa.scalar(None, data.type), data)

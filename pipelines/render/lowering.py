@@ -1,0 +1,123 @@
+"""The state of pass 3, lower: where in the template we are, and what is known there.
+
+Invariant: a method either returns a typed expression with Jinja2's semantics or raises `Unvectorised`; the
+caller then leaves that piece to the row-wise engine. The passes over expressions and statements are in
+`expressions` and `statements`; this file only holds what they share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+from jinja2 import nodes
+
+from pipelines.render.coverage import Counter
+from pipelines.render.ir import Block, Builder, Domain, Expr, Place, Stmt
+from pipelines.render.parse import Parsed
+from pipelines.render.sandbox import ReferenceEnvironment
+from pipelines.render.scope import Scope, Unvectorised
+from pipelines.render.settings import RenderContext
+from pipelines.render.types import BOOL, UNDEFINED, Type, type_of_arrow, type_of_constant
+
+
+class Lowering:
+    """Lowers one template for one schema."""
+
+    def __init__(
+        self,
+        environment: ReferenceEnvironment,
+        parsed: Mapping[str, Parsed],
+        schema: pa.Schema,
+        context: RenderContext,
+        *,
+        html: bool,
+        wire: bool,
+    ) -> None:
+        self.environment = environment
+        self.parsed = parsed
+        self.context = context
+        self.html = html
+        self.wire = wire
+        self.builder = Builder()
+        self.columns: dict[str, Type] = {f.name: type_of_arrow(f.type) for f in schema}
+        self.counter = Counter()
+        self.domain: Domain = self.builder.root
+        self.scope = Scope()
+        self.template = ""
+        self.blocks: dict[str, list[tuple[str, nodes.Block]]] = {}
+        self.current_block: tuple[str, int] | None = None
+        self.root_scope = self.scope
+        self.eval_context = nodes.EvalContext(environment, None)
+        self.out: list[Stmt] = []
+        self.unrolled = 0
+
+    def place(self, node: nodes.Node) -> Place:
+        """Where the node stands in the author's files."""
+        return Place(self.template, node.lineno)
+
+    @contextmanager
+    def within(
+        self, *, scope: Scope | None = None, domain: Domain | None = None, template: str | None = None,
+        wire: bool | None = None,
+    ) -> Iterator[Block]:
+        """Collects the statements lowered inside into a block, in another scope, domain or template."""  # fmt: skip
+        held = (self.scope, self.domain, self.template, self.wire, self.out)
+        block = Block()
+        self.scope = scope or self.scope
+        self.domain = domain or self.domain
+        self.template = template or self.template
+        self.wire = self.wire if wire is None else wire
+        self.out = block.body
+        try:
+            yield block
+        finally:
+            self.scope, self.domain, self.template, self.wire, self.out = held
+
+    def emit(self, stmt: Stmt) -> None:
+        """Appends a statement to the block being lowered."""
+        self.out.append(stmt)
+
+    def constant(self, value: Any) -> Expr:
+        """A literal."""
+        return self.builder.make("const", (), type_of_constant(value), (value,))
+
+    def make(self, name: str, args: tuple[Expr, ...], type: Type, *params: Any) -> Expr:
+        """An operation over expressions."""
+        return self.builder.make(name, args, type, params)
+
+    def undefined(self) -> Expr:
+        """What nothing defines."""
+        return self.builder.make("undefined", (), UNDEFINED)
+
+    def test(self, name: str, args: tuple[Expr, ...], *params: Any) -> Expr:
+        """An operation whose result is a boolean that is never None."""
+        return self.builder.make(name, args, BOOL, params)
+
+    def negated(self, test: Expr) -> Expr:
+        """The opposite of a test."""
+        return self.test("not", (test,))
+
+    def constant_of(self, node: nodes.Expr) -> Any:
+        """The value of an expression without names, computed by Jinja2; raises `nodes.Impossible`."""
+        if any(True for _ in node.find_all((nodes.Name, nodes.Call))) or isinstance(node, (nodes.Name, nodes.Call)):
+            raise nodes.Impossible
+        try:
+            return node.as_const(self.eval_context)
+        except Exception:  # a literal whose evaluation fails is left to run time
+            raise nodes.Impossible from None
+
+    def literal(self, node: nodes.Expr, what: str) -> Any:
+        """The value of an argument that must be a constant to be vectorised."""
+        from pipelines.render.expressions import lower  # the passes refer to each other
+
+        try:
+            return self.constant_of(node)
+        except nodes.Impossible:
+            pass
+        value = lower(self, node)
+        if not value.is_constant:
+            raise Unvectorised(f"{what} is not a constant", node.lineno)
+        return value.value

@@ -11,7 +11,7 @@ from pipelines.campaigns.errors import Problem
 from pipelines.campaigns.model import Campaign
 from pipelines.campaigns.names import unknown_names
 from pipelines.campaigns.parts import SHARED_FOLDER, content_part, parse_part_path
-from pipelines.campaigns.references import parse, reachable_shared
+from pipelines.campaigns.references import parse, reachable
 from pipelines.campaigns.variables import template_schema
 from pipelines.render import RenderContext, TemplateError, compile_template
 from schemas.ddl import DdlError
@@ -64,7 +64,7 @@ def compile_problems(campaign: Campaign) -> Iterator[Problem]:
             if problem not in seen:
                 seen.add(problem)
                 yield problem
-        reached |= {name, *reachable_shared({name: texts[name]}, texts)}
+        reached |= {name, *reachable({name: texts[name]}, texts)}
     try:
         schema = template_schema(campaign)
     except DdlError:

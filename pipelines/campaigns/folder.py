@@ -19,7 +19,7 @@ from pipelines.campaigns.explain import explain
 from pipelines.campaigns.locales import canonical_locale, is_locale
 from pipelines.campaigns.model import Campaign, CampaignSpec
 from pipelines.campaigns.parts import SHARED_FOLDER, WORKSPACE_SHARED_FOLDER
-from pipelines.campaigns.references import reachable_shared
+from pipelines.campaigns.references import reachable
 
 CAMPAIGN_FILE = "campaign.yaml"
 FILE_BYTES_MAX = 1_000_000
@@ -33,7 +33,7 @@ def load_folder(path: Path) -> Campaign:
     own = _read_tree(path / "templates", "templates", ".j2", problems)
     workspace = _read_tree(path.parent / WORKSPACE_SHARED_FOLDER, WORKSPACE_SHARED_FOLDER, ".j2", problems)
     shared = {f"{SHARED_FOLDER}/{name}": text for name, text in workspace.items()}
-    templates = reachable_shared(own, shared) | own
+    templates = reachable(own, shared) | own
     catalogues = _read_catalogues(path / "locales", problems)
     problems += _unknown_entries(path)
     if spec is None:

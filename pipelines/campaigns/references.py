@@ -17,7 +17,7 @@ _PARSER = Environment(
 )
 
 
-def reachable_shared(own: Mapping[str, str], shared: Mapping[str, str]) -> dict[str, str]:
+def reachable(own: Mapping[str, str], shared: Mapping[str, str]) -> dict[str, str]:
     """The entries of `shared` that the campaign's own templates reach, directly or through one another."""
     reached: dict[str, str] = {}
     waiting = list(own.values())

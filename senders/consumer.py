@@ -103,6 +103,8 @@ class _Source:
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
+            # What a restart after a crash waits for. Heartbeats have a thread of their own: it may be short.
+            "session.timeout.ms": 6_000,
             "queued.max.messages.kbytes": 65_536,
         }
         self._consumer = Consumer(options)
@@ -124,7 +126,8 @@ class _Source:
     def check_broker(self) -> dict[str, str]:
         """Kafka's id of each topic; SenderError when no broker answers or a topic is missing."""
         asked = TopicCollection([row.topic for row in CHANNELS])
-        answers = AdminClient(self._connection).describe_topics(asked, request_timeout=BROKER_TIMEOUT_S)
+        client = AdminClient(self._connection)  # held by name: its answers die with it
+        answers = client.describe_topics(asked, request_timeout=BROKER_TIMEOUT_S)
         ids: dict[str, str] = {}
         for name, answer in answers.items():
             try:

@@ -1,0 +1,128 @@
+"""The reference sender against the real broker: everything committed, once, and a clean stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from conf import Settings, load
+from senders.consumer import Until
+from senders.decoding import RawRecord
+from senders.errors import SenderError
+from senders.reference import run
+from tests.senders.batches import record
+
+pytestmark = pytest.mark.usefixtures("fresh_topics")
+
+UNTIL_IDLE = Until(idle_s=0.5)
+
+
+def publish(settings: Settings, records: list[RawRecord], *, commit: bool = True) -> None:
+    """One transaction, as the jobs write; the partition is the broker's to choose."""
+    producer = Producer({**settings.kafka.librdkafka(), "transactional.id": "test", "linger.ms": 5})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    for each in records:
+        producer.produce(each.topic, value=each.value, key=each.key, headers=list(each.headers))
+    producer.flush(20)
+    if commit:
+        producer.commit_transaction(20)
+    else:
+        producer.abort_transaction(20)
+
+
+def totals(summary: dict[str, object]) -> tuple[object, ...]:
+    return tuple(summary[name] for name in ("received", "duplicates", "undeliverable", "malformed"))
+
+
+def test_what_was_committed_arrives_once_over_several_starts(settings: Settings, tmp_path: Path) -> None:
+    publish(settings, [record("email", ["a-1", "a-2"]), record("sms", ["s-1"]), record("push", ["p-1"])])
+    publish(settings, [record("email", ["never-1"])], commit=False)
+    publish(settings, [record("email", ["a-2", "a-3"]), record("sms", ["s-9"], value=b"{")])
+    first = run(settings, tmp_path, until=UNTIL_IDLE, group="several-starts")
+    assert totals(first) == (5, 1, 0, 1)
+    assert sorted(path.stem for path in tmp_path.glob("email/*/*.eml")) == ["a-1", "a-2", "a-3"]
+    assert json.loads((tmp_path / "received.json").read_text("utf-8")) == first
+
+    publish(settings, [record("push", ["p-1", "p-2"])])
+    second = run(settings, tmp_path, until=UNTIL_IDLE, group="several-starts")
+    assert totals(second) == (6, 2, 0, 1)
+    # Kafka forgot the group's offsets: everything is read again, nothing is delivered or counted again.
+    assert run(settings, tmp_path, until=UNTIL_IDLE, group="another-group") == second
+
+
+def test_until_count(settings: Settings, tmp_path: Path) -> None:
+    publish(settings, [record("sms", [f"s-{number}"]) for number in range(10)])
+    started = time.monotonic()
+    summary = run(settings, tmp_path, until=Until(count=10), group="until-count")
+    assert totals(summary) == (10, 0, 0, 0)
+    assert time.monotonic() - started < 10
+
+
+def test_sigterm_ends_it_with_a_summary(
+    settings: Settings, environment: dict[str, str], tmp_path: Path
+) -> None:
+    publish(settings, [record("sms", ["s-1"])])
+    command = [sys.executable, "-m", "senders.reference", "--out", str(tmp_path), "--group", "sigterm"]
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while not (lines := tmp_path / "sms.jsonl").exists() or not lines.read_text("utf-8"):
+            assert time.monotonic() < deadline, "no message arrived"
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert (process.returncode, errors) == (0, "")
+    assert output.splitlines()[-1].split() == ["all", "1", "0", "0", "0"]
+    assert (tmp_path / "received.json").exists()
+
+
+def test_killed_at_any_moment_it_delivers_each_message_once(
+    settings: Settings, environment: dict[str, str], tmp_path: Path
+) -> None:
+    ids = [f"s-{number:05d}" for number in range(20_000)]
+    publish(
+        settings, [record("sms", ids[start : start + 5], offset=start) for start in range(0, len(ids), 5)]
+    )
+    lines = tmp_path / "sms.jsonl"
+    for life in range(3):
+        size = lines.stat().st_size if lines.exists() else 0
+        # A group of its own reads all again, as after a lost offset commit, and waits for no dead member.
+        command = [
+            sys.executable,
+            "-m",
+            "senders.reference",
+            "--out",
+            str(tmp_path),
+            "--group",
+            f"life-{life}",
+        ]
+        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and (not lines.exists() or lines.stat().st_size <= size):
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+    summary = run(settings, tmp_path, until=UNTIL_IDLE, group="last-life")
+    assert totals(summary) == (len(ids), 0, 0, 0)
+    delivered = [json.loads(line)["message_id"] for line in lines.read_text("utf-8").splitlines()]
+    assert sorted(delivered) == ids
+
+
+def test_a_broker_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("senders.consumer.BROKER_TIMEOUT_S", 1.0)
+    nowhere = load("local", environ={"CARILLON_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9"})
+    with pytest.raises(SenderError, match=r"no answer from Kafka at 127\.0\.0\.1:9 in 1 s .*make dev"):
+        run(nowhere, tmp_path, until=UNTIL_IDLE)

@@ -28,7 +28,8 @@ class Problem:
             parts.append(f"allowed: {self.allowed}")
         if self.fix:
             parts.append(self.fix)
-        return ". ".join(part.rstrip(".") for part in parts) + "."
+        text = ". ".join(part.rstrip(".") for part in parts)
+        return text if text.endswith("?") else f"{text}."
 
     def as_dict(self) -> dict[str, str]:
         return asdict(self)

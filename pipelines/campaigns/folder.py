@@ -102,7 +102,9 @@ def _yaml_problem(error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
     place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return Problem(CAMPAIGN_FILE, place, f"not valid YAML: {reason}", "", "Quote texts that hold ':' or '#'")
+    is_double = isinstance(error, yaml.constructor.ConstructorError)
+    fix = "" if is_double else "Quote texts that hold ':' or '#'"
+    return Problem(CAMPAIGN_FILE, place, f"not valid YAML: {reason}", "", fix)
 
 
 def _read_text(file: Path, name: str, problems: list[Problem]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.links import (
@@ -67,6 +67,7 @@ def test_a_base_with_a_query_is_continued() -> None:
     assert read_url(KEY, signed_url(BASE + "?brand=1", KEY, CLAIM)) == CLAIM
 
 
+@settings(deadline=None)  # the machine is shared
 @given(
     st.lists(
         st.tuples(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8"))), max_size=5

@@ -126,10 +126,7 @@ def test_a_mistake_in_a_shared_template_is_told_once(write_campaign) -> None:
         f"templates/email/{part}.j2": include for part in ("subject.en.txt", "text.en.txt", "html.en.html")
     }
     told = problems(write_campaign({**files, "templates/shared/foot.j2": "{{ x|uper }}"}))
-    assert (
-        told == ["templates/shared/foot.j2: line 1: unknown filter 'uper'. Did you mean 'upper'?."[:-1]]
-        or len(told) == 1
-    )
+    assert told == ["templates/shared/foot.j2: line 1: unknown filter 'uper'. Did you mean 'upper'?"]
 
 
 def test_workspace_templates_join_the_campaign_that_reaches_them(write_campaign, tmp_path: Path) -> None:

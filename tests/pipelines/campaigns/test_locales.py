@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.campaigns import resolve_locale, resolve_locales
@@ -36,6 +36,7 @@ def test_resolve(requested: str | None, resolved: str) -> None:
     assert resolve_locale(requested, AVAILABLE, "en") == resolved
 
 
+@settings(deadline=None)  # the machine is shared
 @given(
     st.lists(
         st.none() | st.sampled_from(["de-AT", "de_CH", "PT-br", "x", ""]) | st.text(max_size=6), max_size=20

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 import conf
 from conf import ConfError
+from conf.explain import explain
 
 YAML = """
 kafka: {bootstrap_servers: "broker.example.org:9092"}
@@ -100,6 +101,16 @@ def test_secrets_never_show(folder: Path) -> None:
     assert "hush" not in repr(settings)
     assert "hush" not in str(settings.model_dump_json())
     assert "hush" not in complaint(folder, CARILLON_LINKS__SIGNING_KEY="hush")
+
+
+def test_a_complaint_about_a_secret_never_quotes_it() -> None:
+    tree = {"links": {"signing_key": ["hush"]}}
+    with pytest.raises(ValidationError) as caught:
+        conf.Settings.model_validate(tree)
+    assert "hush" not in str(caught.value)
+    message = explain(caught.value, tree, "trial.yaml", {})
+    assert "links.signing_key" in message
+    assert "hush" not in message
 
 
 @pytest.mark.parametrize(

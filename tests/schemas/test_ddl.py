@@ -43,6 +43,11 @@ def test_nested_types() -> None:
     )
 
 
+def test_list_elements_are_named_as_spark_names_them() -> None:
+    # Equality of Arrow list types ignores this name; casts to and from Parquet do not.
+    assert ddl.arrow_type("array<int>").value_field.name == "element"
+
+
 @pytest.mark.parametrize("word", ddl.SCALARS)
 def test_each_word(word: str) -> None:
     assert ddl.spark_type(word.upper()) == ddl.spark_type(word)

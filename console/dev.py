@@ -1,6 +1,7 @@
 """`carillon dev`: the embedded servers with topics and bucket, left up until Ctrl-C.
 
-Invariant: what it prints on standard output can be evaluated by a shell; what is for people goes to standard error.
+Invariant: what it prints on standard output can be evaluated by a shell; what is for people goes to standard
+error.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def dev(
             f"Kafka {servers.kafka.bootstrap_servers}, S3 {servers.s3.endpoint_url}, logs {servers.work_dir}"
         )
         tell(
-            "Set the environment above in another terminal, then use carillon and spark-submit.sh. Ctrl-C ends it."
+            "Set the environment above in another terminal for carillon and spark-submit.sh. Ctrl-C ends it."
         )
         try:
             servers.wait_while_running()

@@ -1,7 +1,8 @@
 """The entry of the `carillon` command: one module per command, listed in COMMANDS.
 
-Invariant: starting it imports nothing heavy (`carillon --help` in under 0.5 s), and a user's mistake ends in one line
-and exit code 2, never in a stack trace. A command module has `register(app)` and imports what it needs inside.
+Invariant: starting it imports nothing heavy (`carillon --help` in under 0.5 s), and a user's mistake ends in
+one line and exit code 2, never in a stack trace. A command module has `register(app)` and imports what it
+needs inside.
 """
 
 from __future__ import annotations
@@ -12,14 +13,20 @@ import sys
 import typer
 
 # Order is the order of `carillon --help`.
-COMMANDS: tuple[str, ...] = ("dev",)
+COMMANDS: tuple[str, ...] = ("demo", "dev", "publish", "produce", "consume")
 
-# Errors that are the user's to fix, as module and class. An error that was raised comes from a module that is loaded:
-# looking them up in sys.modules keeps those that were not needed from being imported.
+# Errors that are the user's to fix, as module and class. An error that was raised comes from a module that
+# is loaded: looking them up in sys.modules keeps those that were not needed from being imported.
 USER_ERRORS: tuple[tuple[str, str], ...] = (
     ("conf.errors", "ConfError"),
     ("conf.spark", "JarsMissingError"),
     ("embedded.errors", "EmbeddedError"),
+    ("console.broker", "BrokerError"),
+    ("console.demo_run", "DemoError"),
+    ("console.produce", "InvalidLinesError"),
+    ("pipelines.campaigns.errors", "CampaignError"),
+    ("pipelines.edges.objects", "StorageError"),
+    ("pipelines.errors", "InputError"),
 )
 
 
@@ -40,7 +47,7 @@ def make_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; the exit code is 0, 1 (bug or failed check), 2 (user's mistake) or 130 (Ctrl-C)."""
+    """Run the command line; exit code 0, 1 (bug or failed check), 2 (the user's mistake) or 130 (Ctrl-C)."""
     try:
         make_app()()
     except KeyboardInterrupt:

@@ -170,6 +170,23 @@ class KafkaBroker:
                 raise EmbeddedError(f"no leader for topics {listed} after {timeout_s:.0f} s")
             time.sleep(0.02)
 
+    def recreate_topics(self, topics: Iterable[Topic], timeout_s: float = 30.0) -> None:
+        """Empty these topics by deleting and creating them; consumers of the old ones must be gone."""
+        from confluent_kafka import KafkaError, KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        declared = tuple(topics)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        for deleted in admin.delete_topics(
+            [topic.name for topic in declared], operation_timeout=timeout_s
+        ).values():
+            try:
+                deleted.result(timeout_s)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
+        self.create_topics(declared, timeout_s)
+
     def _answers(self) -> bool:
         if not accepts_connections(self._port):
             return False

@@ -54,11 +54,15 @@ class S3Endpoint:
     def wait(self, timeout_s: float = 60.0) -> None:
         """Return when the bucket exists and answers."""
         self._process.wait_until(lambda: accepts_connections(self._port), timeout_s)
+        self.create_bucket(self.bucket, timeout_s)
+
+    def create_bucket(self, name: str, timeout_s: float = 10.0) -> None:
+        """Another bucket beside the one it starts with."""
         try:
-            with urlopen(Request(f"{self.endpoint_url}/{self.bucket}", method="PUT"), timeout=timeout_s):
+            with urlopen(Request(f"{self.endpoint_url}/{name}", method="PUT"), timeout=timeout_s):
                 pass
         except URLError as error:
-            raise EmbeddedError(f"the S3 endpoint made no bucket {self.bucket}: {error}") from error
+            raise EmbeddedError(f"the S3 endpoint made no bucket {name}: {error}") from error
 
     def start(self) -> None:
         """begin() and wait(); a second start is empty again."""

@@ -1,0 +1,94 @@
+"""What all tests share: one pair of embedded servers and one SparkSession a run, a fresh lake for each test.
+
+Invariant: a test that asks for `servers` or `spark` carries the mark of the same meaning, so that `make
+test-fast` never starts a JVM by accident.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from conf import Settings
+    from embedded.servers import EmbeddedServers
+
+os.environ["TZ"] = "Pacific/Chatham"  # An offset nobody has by accident: code that uses local time shows.
+time.tzset()
+# A developer's `carillon dev` must not leak into tests.
+for variable in [name for name in os.environ if name.startswith("CARILLON_") and "__" in name]:
+    del os.environ[variable]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if "spark" in fixtures:
+            item.add_marker(pytest.mark.spark)
+        if "servers" in fixtures:
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[EmbeddedServers]:
+    """The embedded broker and S3 endpoint, with all topics."""
+    from embedded.servers import EmbeddedServers
+
+    with EmbeddedServers() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def spark(servers: EmbeddedServers) -> Iterator[SparkSession]:
+    """The one session, with the settings of every job, on the embedded S3."""
+    from pyspark.sql import SparkSession
+
+    import conf
+    from conf.spark import spark_conf
+
+    builder = SparkSession.builder.master("local[2]").appName("carillon-tests")
+    lake = conf.load("local", environ=servers.environment()).lake
+    s3a = {f"spark.hadoop.{key}": value for key, value in lake.hadoop().items()}
+    for key, value in {**spark_conf("local[2]"), **s3a}.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def environment(servers: EmbeddedServers) -> dict[str, str]:
+    """The variables for a process under test: the embedded servers and a lake of this test's own."""
+    root = f"s3a://{servers.s3.bucket}/test-{uuid.uuid4().hex[:12]}"
+    return {**servers.environment(), "CARILLON_LAKE__ROOT": root}
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> Settings:
+    """The local settings on the embedded servers, with a lake of this test's own."""
+    import conf
+
+    return conf.load("local", environ=environment)
+
+
+@pytest.fixture
+def lake(settings: Settings) -> str:
+    """The root of a lake that nothing was written to."""
+    return settings.lake.root
+
+
+@pytest.fixture
+def fresh_topics(servers: EmbeddedServers) -> None:
+    """All topics, empty."""
+    from schemas.topics import load_topics
+
+    servers.kafka.recreate_topics(load_topics())

@@ -12,12 +12,13 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.campaigns import Campaign
+from pipelines.experiments import assign_variant, cumulate, variants_literal
 from pipelines.identity import message_id_column, send_partition_column, uuid5_column
 
 #: What is known of a campaign when candidates are made: one row per active bundle.
 CAMPAIGN_COLUMNS = (
     "campaign_id string, campaign_version string, campaign_status string, kind string, consent_topic string, "
-    "channels array<string>"
+    "channels array<string>, variants array<struct<variant string, upto int>>"
 )
 
 #: The contract of candidates; grain: one row per decision_id.
@@ -33,6 +34,7 @@ CANDIDATE_COLUMNS = (
     "channel",
     "customer_id",
     "send_partition",
+    "variant",
     "occurred_at",
     "expires_at",
     "data",
@@ -43,7 +45,8 @@ CANDIDATE_COLUMNS = (
 def campaigns_frame(spark: SparkSession, campaigns: Sequence[tuple[str, Campaign]]) -> DataFrame:
     """The campaigns as rows. Grain: one row per campaign_id. Small: it is broadcast."""
     rows = [
-        (c.campaign_id, digest, c.status, c.kind, c.topic, list(c.channels)) for digest, c in campaigns
+        (c.campaign_id, digest, c.status, c.kind, c.topic, list(c.channels), cumulate(c.variants))
+        for digest, c in campaigns
     ]
     return spark.createDataFrame(rows, CAMPAIGN_COLUMNS)
 
@@ -85,6 +88,7 @@ def _match_event(events: DataFrame, digest: str, campaign: Campaign) -> DataFram
         F.lit(digest).alias("campaign_version"),
         F.lit(campaign.status).alias("campaign_status"),
         F.lit(campaign.topic).alias("consent_topic"),
+        variants_literal(campaign.variants).alias("variants"),
         F.array(*[F.lit(name) for name in campaign.channels]).alias("channels"),
         "customer_id",
         "occurred_at",
@@ -113,6 +117,7 @@ def match_audience(audience: DataFrame, digest: str, campaign: Campaign, run_id:
         F.lit(digest).alias("campaign_version"),
         F.lit(campaign.status).alias("campaign_status"),
         F.lit(campaign.topic).alias("consent_topic"),
+        variants_literal(campaign.variants).alias("variants"),
         F.explode(F.array(*[F.lit(name) for name in campaign.channels])).alias("channel"),
         "customer_id",
         clock.alias("occurred_at"),
@@ -144,6 +149,7 @@ def identify_candidates(candidates: DataFrame, pipeline: str, send_partitions: i
             F.col("campaign_id"), F.col("source_id"), F.col("customer_id"), F.col("channel")
         ).alias("message_id"),
         send_partition_column(F.col("customer_id"), send_partitions).alias("send_partition"),
+        assign_variant(F.col("campaign_id"), F.col("customer_id"), F.col("variants")).alias("variant"),
     )
     extra = [name for name in ("customer",) if name in candidates.columns]
     return ids.select(*CANDIDATE_COLUMNS, *extra)
@@ -155,6 +161,7 @@ def _shared_columns() -> list[Column]:
         F.col("campaign_version"),
         F.col("campaign_status"),
         F.col("consent_topic"),
+        F.col("variants"),
         F.explode_outer("channels").alias("channel"),
         F.col("customer_id"),
         F.col("occurred_at"),

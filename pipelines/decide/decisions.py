@@ -45,7 +45,6 @@ def _to_ledger(judged: DataFrame, pipeline: str, unit: int, audience_version: in
         "decision": F.when(F.col("reason").isNull(), F.lit("sent")).otherwise(F.lit("excluded")),
         "detail": F.lit(None).cast("string"),
         "locale": F.col("customer.locale"),
-        "variant": F.lit(None).cast("string"),
         "audience_version": F.lit(audience_version).cast("long"),
         "decided_date": F.to_date("decided_at"),
     }

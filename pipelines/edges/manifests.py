@@ -65,6 +65,11 @@ class ManifestStore:
     def result(self, pipeline: str, unit: int) -> dict[str, Any] | None:
         return self._objects.read_json(_name("results", pipeline, unit))
 
+    def results(self) -> list[dict[str, Any]]:
+        """The results of all finished units of all pipelines."""
+        found = [self._objects.read_json(item.name) for item in self._objects.list("results/")]
+        return [result for result in found if result is not None]
+
 
 def _name(folder: str, pipeline: str, unit: int) -> str:
     # Zero-padded, so that a listing is in the order of the units.

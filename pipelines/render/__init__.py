@@ -4,14 +4,17 @@ Invariant: text and errors equal those of sandboxed Jinja2 row by row, and one r
 another row. Does not know channels, campaigns or Spark: it turns a record batch into an array of texts.
 """
 
+from pipelines.render.coverage import Coverage, Fallback
 from pipelines.render.errors import ErrorKind, RowError, TemplateError
 from pipelines.render.settings import Limits, RenderContext
 from pipelines.render.template import CompiledTemplate, Engine, Rendered, Wire, compile_template
 
 __all__ = [
     "CompiledTemplate",
+    "Coverage",
     "Engine",
     "ErrorKind",
+    "Fallback",
     "Limits",
     "RenderContext",
     "Rendered",

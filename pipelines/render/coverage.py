@@ -42,8 +42,14 @@ class Counter:
 
     vectorised: int = 0
     fallbacks: list[Fallback] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """A remark for the author, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def coverage(self) -> Coverage:
         """What was counted."""
         row_wise = sum(f.nodes for f in self.fallbacks)
-        return Coverage(self.vectorised, row_wise, tuple(self.fallbacks))
+        return Coverage(self.vectorised, row_wise, tuple(self.fallbacks), tuple(self.notes))

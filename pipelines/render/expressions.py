@@ -98,8 +98,9 @@ def _name(lw: Lowering, node: nodes.Name) -> Expr:
         return bound
     if bound is not None:
         raise Unvectorised(f"{node.name!r} is not a plain value here", node.lineno)
-    if node.name in lw.columns:
-        return lw.builder.make("column", (), lw.columns[node.name], (node.name,))
+    column = lw.column(node.name)
+    if column is not None:
+        return column
     if node.name in lw.environment.globals:
         raise Unvectorised(f"the function {node.name!r} used as a value", node.lineno)
     return lw.undefined()

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from pipelines.render import listfilters
+from pipelines.render import helpers, listfilters
 from pipelines.render.functions import FUNCTIONS, Applied
 from pipelines.render.ir import Expr
 from pipelines.render.lowering import Lowering
@@ -52,9 +52,15 @@ def lower_filter(lw: Lowering, node: nodes.Filter) -> Expr:
     from pipelines.render.expressions import bind  # the passes refer to each other
 
     entry = BY_NAME.get(node.name)
-    if entry is None or node.dyn_args is not None or node.dyn_kwargs is not None or node.node is None:
+    if node.dyn_args is not None or node.dyn_kwargs is not None or node.node is None:
+        raise Unvectorised(f"arguments of {node.name!r}", node.lineno)
+    if entry is None and node.name not in helpers.BY_NAME:
         raise Unvectorised(f"the filter {node.name!r} has no kernel", node.lineno)
     value = bind(lw, node.node)
+    if entry is None:
+        if not isinstance(value, Expr):
+            raise Unvectorised(f"{node.name!r} of something that is no value", node.lineno)
+        return helpers.lower_helper(lw, node.name, node, value)
     if not isinstance(value, Expr):
         value = listfilters.static_list(lw, value, node)
     use = Use(value, tuple(node.args), {k.key: k.value for k in node.kwargs}, node)

@@ -15,12 +15,17 @@ import pyarrow as pa
 from jinja2 import nodes
 
 from pipelines.render.coverage import Counter
-from pipelines.render.ir import Block, Builder, Domain, Expr, Place, Stmt
+from pipelines.render.ir import Block, Builder, Domain, Expr, Out, Place, Stmt, Text
 from pipelines.render.parse import Parsed
+from pipelines.render.rowwise import json_escaped
 from pipelines.render.sandbox import ReferenceEnvironment
 from pipelines.render.scope import Scope, Unvectorised
 from pipelines.render.settings import RenderContext
-from pipelines.render.types import BOOL, UNDEFINED, Type, type_of_arrow, type_of_constant
+from pipelines.render.types import BOOL, STR, UNDEFINED, Type, type_of_arrow, type_of_constant
+
+
+# Macro calls and includes that one template may be made of when they are inlined.
+_MOST_INLINED = 1000
 
 
 class Lowering:
@@ -53,6 +58,8 @@ class Lowering:
         self.eval_context = nodes.EvalContext(environment, None)
         self.out: list[Stmt] = []
         self.unrolled = 0
+        self.inlined = 0
+        self._helpers: dict[str, Any] = {}
 
     def place(self, node: nodes.Node) -> Place:
         """Where the node stands in the author's files."""
@@ -79,6 +86,47 @@ class Lowering:
     def emit(self, stmt: Stmt) -> None:
         """Appends a statement to the block being lowered."""
         self.out.append(stmt)
+
+    def emit_text(self, text: str) -> None:
+        """Static text, escaped for the wire here, once."""
+        if text:
+            self.emit(Text(json_escaped(text) if self.wire else text))
+
+    def emit_out(self, value: Expr, node: nodes.Node, path: str | None = None) -> None:
+        """The text of a value, escaped."""
+        text = self.make("output", (value,), STR, self.html, self.wire)
+        self.emit(Out(text, value, self.place(node), path))
+
+    def helper_call(self, helper: Any) -> Any:
+        """The helper as a kernel's parameter, one for each template."""
+        from pipelines.render.helpers import Call  # the passes refer to each other
+
+        return self._helpers.setdefault(helper.name, Call(helper, self.context))
+
+    def mark(self) -> tuple[Any, ...]:
+        """The state to return to when a statement turns out not to be lowerable."""
+        return len(self.out), self.counter.vectorised, len(self.counter.fallbacks), dict(self.scope.names)
+
+    def reset(self, mark: tuple[Any, ...]) -> None:
+        """Forgets what was lowered since the mark."""
+        del self.out[mark[0] :]
+        self.counter.vectorised = mark[1]
+        del self.counter.fallbacks[mark[2] :]
+        self.scope.names = mark[3]
+
+    def column(self, name: str) -> Expr | None:
+        """A column of the batch, where it can be seen."""
+        if name not in self.columns or not self.scope.sees_data:
+            return None
+        return self.builder.make("column", (), self.columns[name], (name,))
+
+    @contextmanager
+    def inlining(self, node: nodes.Node) -> Iterator[None]:
+        """Bounds how much macros and includes can multiply a template."""
+        self.inlined += 1
+        if self.inlined > _MOST_INLINED:
+            raise Unvectorised(f"more than {_MOST_INLINED} macro calls and includes", node.lineno)
+        yield
 
     def constant(self, value: Any) -> Expr:
         """A literal."""

@@ -8,7 +8,7 @@ rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ from jinja2.visitor import NodeTransformer
 
 from pipelines.render.errors import AbortMessage, ErrorKind, LimitExceeded, RowError
 from pipelines.render.parse import Parsed
-from pipelines.render.sandbox import ReferenceEnvironment
+from pipelines.render.sandbox import AMBIENT, ReferenceEnvironment
 
 
 def rows_of(batch: pa.RecordBatch) -> list[dict[str, Any]]:
@@ -45,7 +45,14 @@ class _BoundLoops(NodeTransformer):
 class RowEngine:
     """One template and its references, compiled by Jinja2."""
 
-    def __init__(self, environment: ReferenceEnvironment, name: str, parsed: Mapping[str, Parsed]) -> None:
+    def __init__(
+        self,
+        environment: ReferenceEnvironment,
+        name: str,
+        parsed: Mapping[str, Parsed],
+        ambient: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> None:
+        self.ambient = ambient
         self.environment = environment
         self.name = name
         self.trees = {other: one.tree for other, one in parsed.items()}
@@ -55,19 +62,13 @@ class RowEngine:
 
     def _load(self, name: str) -> Template:
         if name not in self.templates:
-            self.templates[name] = self.compile_tree(self.trees[name], name)
+            self.templates[name] = compile_tree(self.environment, self.trees[name], name)
         return self.templates[name]
-
-    def compile_tree(self, tree: nodes.Template, name: str) -> Template:
-        """A Jinja2 template from a checked tree, with its loops bounded."""
-        bounded = _BoundLoops().visit(_copied(tree))
-        bounded.set_environment(self.environment)
-        code = self.environment.compile(bounded, name, name)
-        return Template.from_code(self.environment, code, self.environment.make_globals(None), None)
 
     def render_row(self, row: Mapping[str, Any]) -> str:
         """The text of one row; whatever Jinja2 raises is raised."""
         self.environment.spend()
+        AMBIENT.row = self.ambient(row)
         context = self.template.new_context(dict(row))
         chunks: list[str] = []
         size = 0
@@ -103,6 +104,14 @@ class RowEngine:
         template, line = _place(error, self.name)
         variable = _variable(error, self.trees.get(template), line, row, self.environment)
         return RowError(index, template, line, variable, kind_of(error), _message(error, variable))
+
+
+def compile_tree(environment: ReferenceEnvironment, tree: nodes.Template, name: str) -> Template:
+    """A Jinja2 template from a checked tree, with its loops bounded."""
+    bounded = _BoundLoops().visit(_copied(tree))
+    bounded.set_environment(environment)
+    code = environment.compile(bounded, name, name)
+    return Template.from_code(environment, code, environment.make_globals(None), None)
 
 
 def _copied(tree: nodes.Template) -> nodes.Template:

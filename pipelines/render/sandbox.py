@@ -59,6 +59,15 @@ class Steps(threading.local):
     left: int = 0
 
 
+class Ambient(threading.local):
+    """Locale, time zone and ids of the row being rendered on this thread, for the helpers."""
+
+    row: Mapping[str, Any] | None = None
+
+
+AMBIENT = Ambient()
+
+
 def refuse_none(value: Any) -> Any:
     """Jinja2's `finalize`: an output whose value is None is an error, as if it were undefined."""
     if value is None:
@@ -84,6 +93,7 @@ class ReferenceEnvironment(SandboxedEnvironment):
         )
         self.limits = limits
         self.steps = Steps()
+        self.catalogues: Any = None
         self.load: Callable[[str], Template] = _load_nothing
         self.globals["range"] = self._range
         self.globals["abort"] = abort

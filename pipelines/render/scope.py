@@ -67,6 +67,8 @@ class Scope:
     names: dict[str, Binding] = field(default_factory=dict)
     # Statements that define names which a fallback needs again: imports and macros.
     origins: dict[str, nodes.Stmt] = field(default_factory=dict)
+    # An imported template does not see the batch's columns.
+    isolated: bool = False
 
     def lookup(self, name: str) -> Binding | None:
         """The nearest binding of a name, or None."""
@@ -85,6 +87,11 @@ class Scope:
                 return scope.origins.get(name)
             scope = scope.outer
         return None
+
+    @property
+    def sees_data(self) -> bool:
+        """Whether names that nothing binds are looked up in the batch."""
+        return not self.isolated if self.outer is None else self.outer.sees_data
 
     def inner(self) -> Scope:
         """A scope inside this one."""

@@ -13,14 +13,20 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from pipelines.render import helpers, translation
+from pipelines.render.coverage import Coverage
 from pipelines.render.errors import RowError
 from pipelines.render.parse import parse_all
+from pipelines.render.program import Program
 from pipelines.render.rowwise import RowEngine, rows_of
 from pipelines.render.sandbox import ReferenceEnvironment
 from pipelines.render.settings import Limits, RenderContext
 
 Wire = Literal["text", "json"]
 Engine = Literal["compiled", "jinja2"]
+
+# Schemas that one template is compiled for at a time; a job has one or two.
+_MOST_SCHEMAS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +60,16 @@ class CompiledTemplate:
         self.wire: Wire = wire
         self.engine: Engine = engine
         environment = ReferenceEnvironment(html=html, limits=limits)
+        helpers.install(environment, context)
+        translation.install(environment, translation.Catalogues(context.catalogues))
         parsed = parse_all(environment, name, sources)
         self.sources = {other: sources[other] for other in sorted(parsed)}
-        self._rows = RowEngine(environment, name, parsed)
+        self._rows = RowEngine(environment, name, parsed, lambda row: helpers.ambient_of_row(row, context))
+        self._parsed = parsed
+        self._context = context
+        self._programs: dict[pa.Schema, Program] = {}
+        if schema is not None and engine == "compiled":
+            self._program(schema.remove_metadata())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.name, self.sources, self._arguments)
@@ -70,10 +83,34 @@ class CompiledTemplate:
             held.update(len(raw).to_bytes(8, "big") + raw)
         return held.hexdigest()
 
+    def _program(self, schema: pa.Schema) -> Program:
+        program = self._programs.get(schema)
+        if program is None:
+            if len(self._programs) >= _MOST_SCHEMAS:
+                self._programs.clear()
+            program = self._programs[schema] = Program(
+                self._rows, self._parsed, schema, self._context, html=self.html, wire_json=self.wire == "json"
+            )
+        return program
+
+    def coverage_for(self, schema: pa.Schema) -> Coverage:
+        """What share of the template runs as kernels over batches of this schema, and what does not."""
+        return self._program(schema.remove_metadata()).coverage
+
+    @property
+    def coverage(self) -> Coverage:
+        """Coverage for the schema given at compilation, or else for that of the first batch."""
+        if not self._programs:
+            raise ValueError("coverage depends on the schema: compile with schema=, or call coverage_for(schema)")
+        return next(iter(self._programs.values())).coverage
+
     def render(self, batch: pa.RecordBatch) -> Rendered:
         """Renders each row; the batch's top-level columns are the template's variables."""
-        texts, errors = self._rows.render_rows(enumerate(rows_of(batch)), wire_json=self.wire == "json")
-        return Rendered(pa.array(texts, pa.string()), tuple(errors))
+        if self.engine == "jinja2":
+            texts, errors = self._rows.render_rows(enumerate(rows_of(batch)), wire_json=self.wire == "json")
+            return Rendered(pa.array(texts, pa.string()), tuple(errors))
+        text, found = self._program(batch.schema.remove_metadata()).render(batch)
+        return Rendered(text, tuple(found))
 
 
 def _rebuild(name: str, sources: Mapping[str, str], arguments: dict[str, Any]) -> CompiledTemplate:

@@ -146,6 +146,19 @@ def loop_field(frame: FrameLike, expr: Expr) -> Vec:
     return Vec(pa.array(lengths - position - (name == "revindex0")))
 
 
+def loop_object(frame: FrameLike, expr: Expr) -> Vec:
+    """`loop` for a row-wise piece inside a vectorised loop: its plain fields."""
+    out = []
+    for length in np.diff(frame.offsets).tolist():
+        for at in range(length):
+            out.append({
+                "index": at + 1, "index0": at, "first": at == 0, "last": at == length - 1, "length": length,
+                "revindex": length - at, "revindex0": length - at - 1,
+                "depth": expr.params[0], "depth0": expr.params[0] - 1,
+            })  # fmt: skip
+    return Vec(out)
+
+
 def neighbour(frame: FrameLike, expr: Expr) -> Vec:
     """`loop.previtem` and `loop.nextitem`: undefined at the ends."""
     step = -1 if expr.params[0] == "previtem" else 1

@@ -113,4 +113,5 @@ def rounded(frame: FrameLike, expr: Expr) -> Vec:
         return Vec(pa.array([round(v, precision) for v in values.tolist()], expr.type.arrow), None, bad)
     scale = 10**precision if precision >= 0 else 10.0**precision
     spelled = (np.ceil if method == "ceil" else np.floor)(values * scale) / scale
-    return Vec(pa.array(spelled.astype(np.float64)), None, bad)
+    # Python's ceil and floor give integers, which have no negative zero.
+    return Vec(pa.array(spelled.astype(np.float64) + 0.0), None, bad)

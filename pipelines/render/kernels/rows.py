@@ -6,6 +6,8 @@ which it raises is undecided. Does not report errors: the row-wise engine does, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -15,21 +17,29 @@ from markupsafe import Markup
 
 from pipelines.render.frame_protocol import FrameLike
 from pipelines.render.ir import Expr
-from pipelines.render.kernels.vector import Vec, either
-from pipelines.render.sandbox import ReferenceEnvironment
+from pipelines.render.kernels.vector import Vec, any_failed, either
+from pipelines.render.sandbox import AMBIENT, ReferenceEnvironment
 
 
 class RowProgram:
     """Jinja2 code for one expression or block, and the names it reads."""
 
-    def __init__(self, environment: ReferenceEnvironment, template: Template, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, environment: ReferenceEnvironment, template: Template, names: tuple[str, ...],
+        ambient: tuple[str, ...] = (),
+    ) -> None:
         self.environment = environment
+        self.ambient = ambient
         self.template = template
         self.names = names
 
+    def begin(self, row: Sequence[Any]) -> None:
+        """Starts a row: its budget, and what the helpers read of it."""
+        self.environment.spend()
+        AMBIENT.row = dict(zip(self.ambient, row, strict=True)) if self.ambient else None
+
     def value(self, names: dict[str, Any]) -> Any:
         """The value that an expression's program leaves in `result`."""
-        self.environment.spend()
         context = self.template.new_context(names)
         for _ in self.template.root_render_func(context):
             pass
@@ -37,7 +47,6 @@ class RowProgram:
 
     def text(self, names: dict[str, Any]) -> str:
         """The text that a block's program emits."""
-        self.environment.spend()
         return "".join(self.template.root_render_func(self.template.new_context(names)))
 
 
@@ -58,10 +67,13 @@ def run(frame: FrameLike, args: tuple[Expr, ...], program: RowProgram, function:
     if len(rows) < frame.size:
         bad = ~wanted
     some = None if len(rows) == frame.size else rows
-    columns = [_objects(frame, a, name, some, program.environment) for a, name in zip(args, program.names, strict=True)]
+    titles = (*program.names, *program.ambient)
+    count = len(program.names)
+    columns = [_objects(frame, a, name, some, program.environment) for a, name in zip(args, titles, strict=True)]
     for row, held in zip(rows.tolist(), zip(*columns, strict=True) if columns else [()] * len(rows), strict=True):
         try:
-            out[row] = function(dict(zip(program.names, held, strict=True)))
+            program.begin(held[count:])
+            out[row] = function(dict(zip(program.names, held[:count], strict=True)))
         except Exception:  # reported by the row-wise engine for this row
             bad = np.zeros(frame.size, np.bool_) if bad is None else bad
             bad[row] = True
@@ -107,3 +119,39 @@ def as_texts(values: list[Any], finish: Any) -> Any:
         except Exception:  # reported by the row-wise engine for this row
             out.append(None)
     return pa.array(out, pa.string())
+
+
+# Results that a helper remembers; a thousand distinct amounts in a hundred locales.
+_MOST_REMEMBERED = 100_000
+
+
+def helper(frame: FrameLike, expr: Expr) -> Vec:
+    """A helper's function over the rows' arguments, remembered for equal ones."""
+    call, context_slot = expr.params
+    values = [frame.eval(a) for a in expr.args]
+    bad = any_failed(*values)
+    columns = [v.data.as_py() if v.is_scalar else v.data.to_pylist() for v in values]
+    if context_slot is not None:
+        columns[context_slot] = call.context
+    fixed = [not isinstance(c, list) for c in columns]
+    rows = zip(*(repeat(c, frame.size) if f else c for c, f in zip(columns, fixed, strict=True)), strict=True)
+    known: dict[Any, Any] = call.known if call.helper.remembered else {}
+    if len(known) > _MOST_REMEMBERED:
+        known.clear()
+    out: list[Any] = []
+    for row, held in enumerate(rows):
+        key = (held, type(held[0])) if call.helper.remembered else None
+        if key is not None and key in known:
+            out.append(known[key])
+            continue
+        try:
+            result = call(*held) if bad is None or not bad[row] else None
+        except Exception:  # reported by the row-wise engine for this row
+            result = None
+        out.append(result)
+        if result is None:
+            bad = np.zeros(frame.size, np.bool_) if bad is None else bad.copy()
+            bad[row] = True
+        elif key is not None:
+            known[key] = result
+    return Vec(pa.array(out, expr.type.arrow), None, bad)

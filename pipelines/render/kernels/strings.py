@@ -58,7 +58,7 @@ def _object_text(value: Vec, escape: bool, wire: bool) -> Any:
 def capture(frame: FrameLike, expr: Expr) -> Vec:
     """The text of a block as a value: a macro's result, `{% set %}...{% endset %}`."""
     assert frame.run is not None
-    data = frame.run.captured(expr.params[0], frame)
+    data = frame.run.captured(expr.params[0].block, frame)
     return Vec(data, None, either(mask_of(data.is_null())) if data.null_count else None)
 
 

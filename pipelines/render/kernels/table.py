@@ -26,6 +26,7 @@ KERNELS: Mapping[str, Kernel] = {
     "lookup": access.lookup,
     "is_undefined": access.is_undefined,
     "loop_field": access.loop_field,
+    "loop_object": access.loop_object,
     "neighbour": access.neighbour,
     "truthy": logic.truthy,
     "not": logic.negate,
@@ -62,5 +63,6 @@ KERNELS: Mapping[str, Kernel] = {
     "reverse": lists.reverse,
     "contains": lists.contains,
     "range": lists.count_up,
+    "helper": rows.helper,
     "row_values": rows.row_values,
 }

@@ -1,0 +1,38 @@
+"""Which variant of a campaign a customer gets: a stable hash, so the answer is the same in every run and every epoch.
+
+Invariant: the assignment depends on the campaign and the customer alone, and follows the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import accumulate
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+#: Names and cumulative weights of a campaign's variants; null for a campaign without any.
+VARIANTS_TYPE = "array<struct<variant string, upto int>>"
+
+
+def cumulate(variants: Mapping[str, int]) -> list[tuple[str, int]] | None:
+    """The variants with the weight up to and including each; None when there are none."""
+    return list(zip(variants, accumulate(variants.values()), strict=True)) or None
+
+
+def variants_literal(variants: Mapping[str, int]) -> Column:
+    """The same as a constant Column of `VARIANTS_TYPE`."""
+    pairs = cumulate(variants)
+    if pairs is None:
+        return F.lit(None).cast(VARIANTS_TYPE)
+    return F.array(*[F.struct(F.lit(n).alias("variant"), F.lit(w).alias("upto")) for n, w in pairs])
+
+
+def assign_variant(campaign_id: Column, customer_id: Column, variants: Column) -> Column:
+    """The customer's variant; null when the campaign has none. MD5 because its bits are uniform for similar ids,
+    which those of CRC-32 are not; 52 of them are an exact bigint."""
+    text = F.concat_ws("\x1f", F.lit("variant"), campaign_id, customer_id)
+    bits = F.conv(F.substring(F.md5(F.encode(text, "UTF-8")), 1, 13), 16, 10).cast("bigint")
+    total = F.element_at(variants, -1)["upto"]
+    point = F.pmod(bits, total)
+    return F.element_at(F.filter(variants, lambda one: point < one["upto"]), 1)["variant"]

@@ -1,0 +1,321 @@
+"""Pass 3d, lower statements: text, output, branches, loops, names, and what stands in for other templates.
+
+Invariant: what cannot be lowered becomes one `Rows` statement or one row-wise expression, never a changed
+meaning. Names have Jinja2's scopes. Does not evaluate anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jinja2 import nodes
+
+from pipelines.render import fallback, inheritance
+from pipelines.render.calls import capture, force, inline
+from pipelines.render.expressions import bind, choice, lower_test, truth
+from pipelines.render.ir import Block, Domain, Expr, Force, If, Loop
+from pipelines.render.lowering import Lowering
+from pipelines.render.output import lower_output
+from pipelines.render.scope import Binding, LoopBinding, MacroBinding, Scope, StaticList, Unvectorised
+from pipelines.render.types import Type
+
+# Loops over list literals are unrolled up to this many copies of a body in one template.
+_MOST_UNROLLED = 400
+
+
+def lower_body(lw: Lowering, body: list[nodes.Node]) -> None:
+    """Statements in order; each that cannot be lowered is left to the row-wise engine alone."""
+    at = 0
+    while at < len(body):
+        run = fallback.namespace_run(body, at)
+        if run is not None:
+            fallback.statements(lw, body[at:run], Unvectorised("a namespace", body[at].lineno))
+            at = run
+            continue
+        lower_stmt(lw, body[at])
+        at += 1
+
+
+def lower_stmt(lw: Lowering, node: nodes.Node) -> None:
+    """One statement."""
+    handler = STATEMENTS.get(type(node))
+    if handler is None:
+        raise Unvectorised(f"{type(node).__name__} has no lowering", node.lineno)
+    if type(node) not in fallback.SELF_CONTAINED:
+        handler(lw, node)
+        return
+    mark = lw.mark()
+    try:
+        handler(lw, node)
+    except Unvectorised as reason:
+        lw.reset(mark)
+        fallback.statements(lw, [node], reason)
+
+
+def _output(lw: Lowering, node: nodes.Output) -> None:
+    for child in node.nodes:
+        lower_output(lw, child)
+
+
+def _if(lw: Lowering, node: nodes.If) -> None:
+    branches: list[tuple[nodes.Expr, list[nodes.Node]]] = [(node.test, node.body)]
+    branches += [(inner.test, inner.body) for inner in node.elif_]
+    _branches(lw, branches, node.else_)
+
+
+def _branches(lw: Lowering, branches: list[tuple[nodes.Expr, list[nodes.Node]]], otherwise: list[nodes.Node]) -> None:
+    if not branches:
+        lower_body(lw, otherwise)
+        return
+    (test_node, body), *rest = branches
+    test = fallback.test(lw, test_node, lower_test)
+    if test.is_constant:
+        if test.value:
+            lower_body(lw, body)
+        else:
+            _branches(lw, rest, otherwise)
+        return
+    then_scope, else_scope = lw.scope.inner(), lw.scope.inner()
+    with lw.within(scope=then_scope) as then:
+        lower_body(lw, body)
+    with lw.within(scope=else_scope) as other:
+        _branches(lw, rest, otherwise)
+    lw.emit(If(test, then, other))
+    _merge(lw, test, then_scope, else_scope, test_node)
+
+
+def _merge(lw: Lowering, test: Expr, then: Scope, other: Scope, node: nodes.Node) -> None:
+    """A name set in a branch keeps, after the `if`, the value of the branch that was taken."""
+    for name in dict.fromkeys((*then.names, *other.names)):
+        sides: list[Expr] = []
+        for scope in (then, other):
+            found = scope.names.get(name) or _before(lw, name)
+            if not isinstance(found, Expr):
+                raise Unvectorised(f"{name!r} is set to something that is no plain value in a branch", node.lineno)
+            sides.append(found)
+        lw.scope.bind(name, choice(lw, test, sides[0], sides[1]))
+
+
+def _before(lw: Lowering, name: str) -> Binding:
+    found = lw.scope.lookup(name)
+    if found is not None:
+        return found
+    return lw.column(name) or lw.undefined()
+
+
+def _assign(lw: Lowering, node: nodes.Assign) -> None:
+    value = fallback.binding(lw, node.node, bind)
+    force(lw, value)
+    _unpack(lw, node.target, value)
+
+
+def _unpack(lw: Lowering, target: nodes.Expr, value: Binding) -> None:
+    if isinstance(target, nodes.Name):
+        lw.scope.bind(target.name, value)
+        return
+    if isinstance(target, nodes.Tuple) and isinstance(value, StaticList) and len(value.items) == len(target.items):
+        for inner, item in zip(target.items, value.items, strict=True):
+            _unpack(lw, inner, item)
+        return
+    raise Unvectorised("unpacking of a value", target.lineno)
+
+
+def _assign_block(lw: Lowering, node: nodes.AssignBlock) -> None:
+    if not isinstance(node.target, nodes.Name):
+        raise Unvectorised("a block assigned to an attribute", node.lineno)
+    value = _filtered(lw, node.body, node.filter)
+    force(lw, value)
+    lw.scope.bind(node.target.name, value)
+
+
+def _filtered(lw: Lowering, body: list[nodes.Node], filter: nodes.Filter | None) -> Expr:
+    """A block's text, passed through the filters of its tag."""
+    value = capture(lw, lambda: lower_body(lw, body), lw.html)
+    if filter is None:
+        return value
+    scope = lw.scope.inner()
+    scope.bind("\0text", value)
+    innermost = filter
+    chain = [filter]
+    while isinstance(innermost.node, nodes.Filter):
+        innermost = innermost.node
+        chain.append(innermost)
+    previous = innermost.node
+    innermost.node = nodes.Name("\0text", "load", lineno=filter.lineno)
+    try:
+        with lw.within(scope=scope) as block:
+            out = bind(lw, filter)
+    finally:
+        innermost.node = previous
+    del block
+    if not isinstance(out, Expr):
+        raise Unvectorised("a filter block", filter.lineno)
+    return out
+
+
+def _filter_block(lw: Lowering, node: nodes.FilterBlock) -> None:
+    value = _filtered(lw, node.body, node.filter)
+    lw.emit_out(value, node)
+
+
+def _with(lw: Lowering, node: nodes.With) -> None:
+    scope = lw.scope.inner()
+    for target, value in zip(node.targets, node.values, strict=True):
+        bound = fallback.binding(lw, value, bind)
+        force(lw, bound)
+        with lw.within(scope=scope):
+            _unpack(lw, target, bound)
+    _inside(lw, scope, node.body)
+
+
+def _inside(lw: Lowering, scope: Scope, body: list[nodes.Node]) -> None:
+    with lw.within(scope=scope) as block:
+        lower_body(lw, body)
+    for stmt in block.body:
+        lw.emit(stmt)
+
+
+def _scope(lw: Lowering, node: nodes.Scope) -> None:
+    _inside(lw, lw.scope.inner(), node.body)
+
+
+def _macro(lw: Lowering, node: nodes.Macro) -> None:
+    lw.scope.bind(node.name, MacroBinding(node, lw.scope, lw.template), node)
+
+
+def _call_block(lw: Lowering, node: nodes.CallBlock) -> None:
+    from pipelines.render.calls import macro_of
+
+    macro = macro_of(lw, node.call)
+    if macro is None:
+        raise Unvectorised("a call block of something that is no macro", node.lineno)
+    inline(lw, macro, node.call, MacroBinding(node, lw.scope, lw.template))
+
+
+def _for(lw: Lowering, node: nodes.For) -> None:
+    if node.recursive:
+        raise Unvectorised("a recursive loop", node.lineno)
+    for inner in node.body:
+        if _leaves_loop(inner):
+            raise Unvectorised("break or continue", inner.lineno)
+    items = _iterable(lw, node.iter)
+    if isinstance(items, StaticList):
+        if node.test is not None:
+            raise Unvectorised("a list literal with a condition", node.lineno)
+        _unrolled(lw, node, items)
+    else:
+        _over_items(lw, node, items)
+
+
+def _leaves_loop(node: nodes.Node) -> bool:
+    if isinstance(node, (nodes.Break, nodes.Continue)):
+        return True
+    return not isinstance(node, nodes.For) and any(_leaves_loop(c) for c in node.iter_child_nodes())
+
+
+def _iterable(lw: Lowering, node: nodes.Expr) -> Expr | StaticList:
+    bound = _range(lw, node) or bind(lw, node)
+    if isinstance(bound, Expr) and bound.is_constant and isinstance(bound.value, (list, tuple, range)):
+        if len(bound.value) > 100:
+            raise Unvectorised("a literal of more than 100 items", node.lineno)
+        return StaticList(tuple(_constant_items(lw, list(bound.value))))
+    if isinstance(bound, StaticList) or (isinstance(bound, Expr) and bound.type.kind == "list"):
+        return bound
+    raise Unvectorised("a loop over something that is no list", node.lineno)
+
+
+def _constant_items(lw: Lowering, values: list[Any]) -> list[Binding]:
+    return [
+        StaticList(tuple(_constant_items(lw, list(v)))) if isinstance(v, (list, tuple)) else lw.constant(v)
+        for v in values
+    ]
+
+
+def _range(lw: Lowering, node: nodes.Expr) -> Expr | None:
+    import pyarrow as pa
+
+    from pipelines.render.expressions import lower
+
+    if not isinstance(node, nodes.Call) or not isinstance(node.node, nodes.Name) or node.node.name != "range":
+        return None
+    if lw.scope.lookup("range") is not None or "range" in lw.columns or node.kwargs or not 1 <= len(node.args) <= 2:
+        return None
+    bounds = [lower(lw, a) for a in node.args]
+    if any(b.type.kind != "int" for b in bounds):
+        raise Unvectorised("a range of something that is no integer", node.lineno)
+    if len(bounds) == 1:
+        bounds.insert(0, lw.constant(0))
+    most = lw.environment.limits.loop_steps
+    return lw.builder.make("range", tuple(bounds), Type("list", pa.list_(pa.int64())), (most,))
+
+
+def _depth(lw: Lowering) -> int:
+    outer = lw.scope.lookup("loop")
+    return outer.depth + 1 if isinstance(outer, LoopBinding) else 1
+
+
+def _unrolled(lw: Lowering, node: nodes.For, items: StaticList) -> None:
+    lw.unrolled += len(items.items)
+    if lw.unrolled > _MOST_UNROLLED:
+        raise Unvectorised(f"loops over literals of more than {_MOST_UNROLLED} items in all", node.lineno)
+    for position, item in enumerate(items.items):
+        scope = lw.scope.inner()
+        scope.bind("loop", LoopBinding(None, position, len(items.items), _depth(lw)))
+        with lw.within(scope=scope) as block:
+            _unpack(lw, node.target, item)
+            lower_body(lw, node.body)
+        for stmt in block.body:
+            lw.emit(stmt)
+    if not items.items:
+        _inside(lw, lw.scope.inner(), node.else_)
+
+
+def _over_items(lw: Lowering, node: nodes.For, items: Expr) -> None:
+    if node.test is not None:
+        items = _kept(lw, node, items)
+    domain, item = _domain(lw, items)
+    scope = lw.scope.inner()
+    scope.bind("loop", LoopBinding(domain, depth=_depth(lw)))
+    with lw.within(scope=scope, domain=domain) as body:
+        _unpack(lw, node.target, item)
+        lower_body(lw, node.body)
+    with lw.within(scope=lw.scope.inner()) as otherwise:
+        lower_body(lw, node.else_)
+    lw.emit(Force(items))
+    lw.emit(Loop(domain, body, otherwise))
+
+
+def _domain(lw: Lowering, items: Expr) -> tuple[Domain, Expr]:
+    domain = lw.builder.over(items, lw.domain)
+    return domain, lw.builder.make("item", (), items.type.item, (), domain)
+
+
+def _kept(lw: Lowering, node: nodes.For, items: Expr) -> Expr:
+    """`for x in items if test`: the items for which the test holds."""
+    assert node.test is not None
+    domain, item = _domain(lw, items)
+    scope = lw.scope.inner()
+    with lw.within(scope=scope, domain=domain) as block:
+        _unpack(lw, node.target, item)
+        test = truth(lw, lower_test(lw, node.test), node)
+    assert isinstance(block, Block)
+    return lw.builder.make("filter_items", (items,), items.type, (domain, test), lw.domain)
+
+
+STATEMENTS: dict[type[nodes.Node], Callable[[Lowering, Any], None]] = {
+    nodes.Output: _output,
+    nodes.If: _if,
+    nodes.For: _for,
+    nodes.Assign: _assign,
+    nodes.AssignBlock: _assign_block,
+    nodes.With: _with,
+    nodes.Scope: _scope,
+    nodes.Macro: _macro,
+    nodes.CallBlock: _call_block,
+    nodes.FilterBlock: _filter_block,
+    nodes.Include: inheritance.lower_include,
+    nodes.Import: inheritance.lower_import,
+    nodes.FromImport: inheritance.lower_from_import,
+    nodes.Block: inheritance.lower_block,
+}

@@ -1,0 +1,103 @@
+"""The example campaigns over the synthetic audience: valid messages, or a reason for each row without one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from examples.audience import generate_audience
+from examples.records import Clock, Record, cart_trigger, delivery_scheduled, order_shipped
+from pipelines.campaigns import Campaign, find_campaigns, load_folder
+from pipelines.links import LinkSettings
+from pipelines.messages import compile_campaign
+from schemas.messages import EmailMessage, PushMessage, SmsMessage
+
+CAMPAIGNS = find_campaigns(Path(__file__).parents[3] / "examples" / "campaigns")
+MODELS = {"email": EmailMessage, "sms": SmsMessage, "push": PushMessage}
+NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+ROWS = 400
+
+
+@cache
+def audience() -> pa.Table:
+    return generate_audience(ROWS, seed=7).combine_chunks()
+
+
+def record(campaign_id: str, number: int) -> Record | None:
+    bits = (number + 1) * 0x9E3779B97F4A7C15 % 2**64
+    customer, clock = f"c-{number}", Clock(NOW)
+    if campaign_id == "cart_reminder":
+        return cart_trigger(f"t-{number}", customer, bits, clock.recent(bits))
+    makers = {"order_shipped": order_shipped, "delivery_reminder": delivery_scheduled}
+    maker = makers.get(campaign_id)
+    return None if maker is None else maker(number, customer, bits, clock)
+
+
+def data_of(campaign_id: str) -> Iterator[str | None]:
+    for number in range(ROWS):
+        made = record(campaign_id, number)
+        if made is None or made.value is None:
+            yield None
+        else:
+            content = json.loads(made.value)
+            yield json.dumps(content.get("data") or content.get("properties"))
+
+
+def recipients(campaign: Campaign) -> pa.RecordBatch:
+    table = audience()
+    customers = pa.StructArray.from_arrays(
+        [column.combine_chunks() for column in table.columns], names=table.column_names
+    )
+    variants = [*campaign.variants] or [None]
+    columns: dict[str, Any] = {
+        "message_id": pa.array([f"00000000-0000-5000-8000-{number:012d}" for number in range(ROWS)]),
+        "customer_id": table["customer_id"].combine_chunks(),
+        "locale": table["locale"].combine_chunks(),
+        "variant": pa.array([variants[number % len(variants)] for number in range(ROWS)], pa.string()),
+        "occurred_at": pa.repeat(pa.scalar(NOW, pa.timestamp("us", "UTC")), ROWS),
+        "source": pa.repeat("event", ROWS),
+        "source_id": pa.array([f"s-{number}" for number in range(ROWS)]),
+        "data": pa.array(list(data_of(campaign.campaign_id)), pa.string()),
+        "customer": customers,
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+@pytest.mark.parametrize("folder", CAMPAIGNS, ids=lambda folder: folder.name)
+def test_every_recipient_with_an_address_gets_a_message(folder: Path, links: LinkSettings) -> None:
+    campaign = load_folder(folder)
+    batch = recipients(campaign)
+    for channel in campaign.channels:
+        assembled = compile_campaign(campaign, links).assemble(channel, batch)
+        assert {failure.reason for failure in assembled.failures} <= {"no_address"}
+        made = [json.loads(payload) for payload in assembled.payloads.to_pylist() if payload is not None]
+        assert len(made) + len(assembled.failures) == ROWS
+        assert len(made) > ROWS / 3
+        reachable = {"to": "someone@example.org"} if channel == "email" else {"to": "+15550100"}
+        for message in made:  # addresses are checked when the audience is built
+            MODELS[channel].model_validate(message | (reachable if "to" in message else {}))
+        assert len({message["locale"].split("-")[0] for message in made}) > 1
+
+
+def test_there_are_long_campaigns_in_several_locales() -> None:
+    campaigns = {campaign.campaign_id: campaign for campaign in map(load_folder, CAMPAIGNS)}
+    assert campaigns["weekly_newsletter"].locales("email") == ("ar", "de", "en", "fr")
+    assert set(campaigns["delivery_reminder"].channels) == {"email", "sms", "push"}
+    assert len(campaigns["win_back"].variants) == 3
+
+
+def test_the_newsletter_escapes_what_customers_typed(links: LinkSettings) -> None:
+    (folder,) = [folder for folder in CAMPAIGNS if folder.name == "weekly_newsletter"]
+    batch = recipients(load_folder(folder))
+    assembled = compile_campaign(load_folder(folder), links).assemble("email", batch)
+    pages = [json.loads(payload)["html"] for payload in assembled.payloads.to_pylist() if payload is not None]
+    assert not any("<script>" in page or "USB-C <cable>" in page for page in pages)
+    assert any("USB-C &lt;cable&gt;" in page for page in pages)
+    assert sum(map(len, pages)) / len(pages) > 9_000

@@ -2,7 +2,7 @@
 
 Invariant: the result is pure ASCII with CRLF line ends and lines under 998 octets (an address outside ASCII
 excepted: RFC 6532), and no value can add a header or end a part. It is written by hand because the standard
-library's generator makes about a tenth as many messages a second; the tests read the result back with the
+library's generator makes a twentieth as many messages a second; the tests read the result back with the
 standard library's parser. It does not sign (DKIM) and does not send.
 """
 
@@ -23,7 +23,7 @@ _HEADER_LINE_COLUMNS = 76
 _BODY_TAG = re.compile(r"""<body(?:\s(?:[^>"']|"[^"]*"|'[^']*')*)?>""", re.IGNORECASE)
 _BREAKS = re.compile(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_CONTROL_IN_BODY = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
+_PLAIN_OCTETS = bytes(range(32, 127)) + b"\t\n"
 _PRINTABLE = re.compile(r"[ -~]*")
 _HEADER_NAME = re.compile(r"[!-9;-~]+")
 _OWN_HEADERS = frozenset(("from", "to", "cc", "bcc", "subject", "date", "mime-version"))
@@ -159,8 +159,8 @@ def _part(content_type: str, body: str, boundary: bytes) -> bytes:
 
 
 def _is_plain(octets: bytes, boundary: bytes) -> bool:
-    """Whether an ASCII body may go out as it is: about ten times as fast as quoted-printable."""
-    if boundary in octets or _CONTROL_IN_BODY.search(octets):
+    """Whether an ASCII body may go out as it is: half the time of one that is encoded."""
+    if boundary in octets or octets.translate(None, _PLAIN_OCTETS):
         return False
     return max(map(len, octets.split(b"\n"))) <= LINE_OCTETS_MAX
 

@@ -7,6 +7,7 @@ lines of an unfinished chunk are taken back at the next start. It calls no vendo
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import re
@@ -99,9 +100,15 @@ class FileDelivery:
         if folder not in self._folders:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._folders.add(folder)
-        temporary = f"{folder}/.{message.message_id}.part"
-        with open(temporary, "wb", buffering=0) as file:  # noqa: PTH123 - a Path for each message costs 10 us
-            file.write(octets)
+        # One temporary name for all (a directory has one sender) and bare system calls: half of Path's time.
+        temporary = f"{self._directory}/email/.part"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            written = os.write(descriptor, octets)
+        finally:
+            os.close(descriptor)
+        if written < len(octets):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary)
         os.replace(temporary, f"{folder}/{message.message_id}.eml")
 
 
@@ -152,6 +159,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except (ConfError, SenderError) as problem:
         sys.stderr.write(f"{problem}\n")
+        return 1
+    except OSError as problem:
+        sys.stderr.write(
+            f"{problem.filename or options.out}: {problem.strerror}. Nothing is lost: start it again.\n"
+        )
         return 1
     sys.stdout.write(render(summary) + "\n")
     return 0

@@ -99,7 +99,9 @@ def test_any_body_comes_back(text: str, html: str) -> None:
 )
 def test_lines_that_break_mail_come_back(line: str) -> None:
     text = f"before\n{line}\nafter"
-    assert body(write(text=text), "plain") == text
+    octets = write(text=text)
+    assert body(octets, "plain") == text
+    assert max(map(len, octets.split(b"\r\n"))) <= 998
 
 
 @settings(deadline=None, max_examples=300)

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from examples import columns, people
 from examples.draws import Draws
 
-ROWS_PER_GROUP = 100_000  # about 60 MB of Arrow: what bounds the memory of write_extract
-ROWS_PER_FILE = 1_000_000  # about 110 MB of Parquet: a few files for Spark to share out, no small ones
+ROWS_PER_GROUP = 100_000  # about 52 MB of Arrow: what bounds the memory of write_extract
+ROWS_PER_FILE = 1_000_000  # about 66 MB of Parquet: a few files for Spark to share out, no small ones
 
 EXTRACT_SCHEMA = pa.schema(
     [

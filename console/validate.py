@@ -78,6 +78,7 @@ def _describe(one: TemplateSurvey) -> dict[str, Any]:
             }
             for fallback in one.coverage.fallbacks
         ],
+        "notes": list(one.coverage.notes),
     }
 
 

@@ -1,16 +1,20 @@
 """Signed links of one message: made while it is rendered, verified when somebody follows them.
 
-A signature binds message, customer, channel and topic to one purpose, so a link cannot be forged or bent to another
-customer, and the same message always gets the same link. Does not expire links: an unsubscribe must work for years.
+A signature binds message, customer, channel and topic to one purpose, so a link cannot be forged or bent to
+another customer, and the same message always gets the same link. Does not expire links: an unsubscribe must
+work for years.
 """
 
 from __future__ import annotations
 
 import base64
 import hmac
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote, urlsplit
+
+_is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 UNSUBSCRIBE = "unsubscribe"
 PREFERENCES = "preferences"
@@ -44,7 +48,8 @@ class LinkClaim:
 
 def sign(key: bytes, claim: LinkClaim, purpose: str = UNSUBSCRIBE) -> str:
     """HMAC-SHA256 of the claim, 43 characters of URL-safe base64."""
-    return _signature(key, purpose, claim.message_id, claim.customer_id, claim.channel, claim.topic)
+    fields = (purpose, claim.message_id, claim.customer_id, claim.channel, claim.topic)
+    return _signature(key, "".join(map(_framed, fields)))
 
 
 def verify(key: bytes, claim: LinkClaim, signature: str, purpose: str = UNSUBSCRIBE) -> bool:
@@ -54,13 +59,8 @@ def verify(key: bytes, claim: LinkClaim, signature: str, purpose: str = UNSUBSCR
 
 def signed_url(base_url: str, key: bytes, claim: LinkClaim, purpose: str = UNSUBSCRIBE) -> str:
     """The link for one message."""
-    return next(
-        iter(
-            signed_urls(
-                base_url, key, [(claim.message_id, claim.customer_id)], claim.channel, claim.topic, purpose
-            )
-        )
-    )
+    rows = [(claim.message_id, claim.customer_id)]
+    return signed_urls(base_url, key, rows, claim.channel, claim.topic, purpose)[0]
 
 
 def signed_urls(
@@ -72,11 +72,13 @@ def signed_urls(
     purpose: str = UNSUBSCRIBE,
 ) -> list[str]:
     """The links of many messages of one channel and topic, given as (message_id, customer_id)."""
-    separator = "&" if "?" in base_url else "?"
-    tail = f"&ch={quote(channel, safe='')}&t={quote(topic, safe='')}&s="
+    head = f"{base_url}{'&' if '?' in base_url else '?'}m="
+    tail = f"&ch={_escape(channel)}&t={_escape(topic)}&s="
+    # As `sign` frames its fields, with what is the same for all rows framed once.
+    before, after = _framed(purpose), _framed(channel) + _framed(topic)
     return [
-        f"{base_url}{separator}m={_escape(message)}&c={_escape(customer)}{tail}"
-        + _signature(key, purpose, message, customer, channel, topic)
+        f"{head}{_escape(message)}&c={_escape(customer)}{tail}"
+        + _signature(key, f"{before}{len(message)}:{message}{len(customer)}:{customer}{after}")
         for message, customer in rows
     ]
 
@@ -95,14 +97,16 @@ def read_url(key: bytes, url: str, purpose: str = UNSUBSCRIBE) -> LinkClaim | No
     return claim if verify(key, claim, signature, purpose) else None
 
 
-def _signature(key: bytes, *fields: str) -> str:
-    # Each field is preceded by its length: no two lists of fields give the same bytes.
-    text = "".join(f"{len(one)}:{one}" for one in fields)
+def _framed(field: str) -> str:
+    # A field is preceded by its length: no two lists of fields give the same text.
+    return f"{len(field)}:{field}"
+
+
+def _signature(key: bytes, text: str) -> str:
     digest = hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256")
     return base64.urlsafe_b64encode(digest)[:43].decode("ascii")
 
 
 def _escape(text: str) -> str:
-    # quote() costs more than the HMAC: ids that are plain already skip it.
-    is_plain = text.isascii() and text.replace("-", "").replace("_", "").isalnum()
-    return text if is_plain else quote(text, safe="")
+    # quote() costs more than the HMAC: ids that need no escape skip it.
+    return text if _is_plain(text) else quote(text, safe="")

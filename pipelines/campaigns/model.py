@@ -79,6 +79,11 @@ class SmsOptions(_Frozen):
         default=3, ge=1, le=MAX_SMS_SEGMENTS, description="longer texts fail as message_too_large"
     )
 
+    simplify: bool = Field(
+        default=True,
+        description="typographic blanks, quotes and dashes become plain where that makes the text GSM-7",
+    )
+
 
 class PushOptions(_Frozen):
     data: dict[FieldName, str] = Field(

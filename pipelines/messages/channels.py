@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from pipelines.campaigns import Campaign
 from pipelines.links import LinkSettings, signed_urls
-from pipelines.messages.sms import count_segments
+from pipelines.messages.sms import count_segments, simplify
 from pipelines.messages.wire import Piece, constant, escape, join, obj, quoted
 
 #: What APNs accepts as one notification, and FCM as one message.
@@ -83,6 +83,8 @@ def _email_headers(group: Group) -> dict[str, Sequence[Piece]]:
 def compose_sms(group: Group) -> Composed:
     """The text without blanks at its ends, with its encoding and segments."""
     text = pc.utf8_trim_whitespace(group.parts["text"])
+    if group.campaign.sms.simplify:
+        text = simplify(text)
     count = count_segments(text)
     most = group.campaign.sms.max_segments
     members: dict[str, Sequence[Piece]] = {

@@ -8,6 +8,7 @@ parts. National shift tables are not used: no vendor can be counted on to use th
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -25,6 +26,16 @@ BASIC = (
 #: Table 6.2.1.1: sent as escape and one more septet.
 EXTENSION = "\f^{}\\[~]|€"
 
+#: Typographic characters by what looks alike in GSM-7. A single one would more than halve a segment's room.
+SIMPLER: Mapping[str, str] = {
+    " ": "\u00a0\u2002\u2003\u2007\u2009\u200a\u202f",
+    "'": "\u2018\u2019\u201a\u201b",
+    '"': "\u201c\u201d\u201e\u201f\u00ab\u00bb",
+    "-": "\u2010\u2011\u2012\u2013\u2014\u2212",
+    "...": "\u2026",
+    "": "\u00ad\u200b\ufeff",
+}
+
 _BASIC_SET = "".join(map(re.escape, BASIC))
 _EXTENSION_SET = "".join(map(re.escape, EXTENSION))
 _IS_GSM7 = rf"\A[{_BASIC_SET}{_EXTENSION_SET}]*\z"
@@ -37,6 +48,19 @@ class SmsCount:
     encoding: pa.Array
     units: pa.Array
     segments: pa.Array
+
+
+def simplify(texts: pa.Array) -> pa.Array:
+    """Texts that become GSM-7 by simpler punctuation and blanks, so simplified; all others as they are."""
+    texts = texts.cast(pa.large_string())
+    rest = pc.fill_null(pc.invert(pc.match_substring_regex(texts, _IS_GSM7)), False)
+    if not pc.any(rest, min_count=0).as_py():
+        return texts
+    simpler = texts.filter(rest)
+    for plain, fancy in SIMPLER.items():
+        simpler = pc.replace_substring_regex(simpler, f"[{fancy}]", plain)
+    helped = pc.match_substring_regex(simpler, _IS_GSM7)
+    return pc.replace_with_mask(texts, rest, pc.if_else(helped, simpler, texts.filter(rest)))
 
 
 def count_segments(texts: pa.Array) -> SmsCount:

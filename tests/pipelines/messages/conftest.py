@@ -19,7 +19,7 @@ CUSTOMER: Mapping[str, Any] = {
     "push_token": "token-1",
     "first_name": "Ann",
 }
-CUSTOMER_TYPE = pa.struct([(name, pa.string()) for name in CUSTOMER])
+CUSTOMER_TYPE = pa.struct([(name, pa.string()) for name in ("customer_id", *CUSTOMER)])
 TEMPLATES: Mapping[str, str] = {
     "email/subject.en.txt.j2": "Hello {{ customer.first_name }}",
     "email/html.en.html.j2": "<p>{{ customer.first_name }}</p>",
@@ -98,4 +98,5 @@ def _row(number: int, changes: Mapping[str, Any]) -> dict[str, Any]:
     }
     customer = {name: changes[name] for name in CUSTOMER if name in changes}
     own = {name: value for name, value in changes.items() if name not in CUSTOMER}
-    return {**row, **own, "customer": {**CUSTOMER, **customer}}
+    row |= own
+    return {**row, "customer": {**CUSTOMER, **customer, "customer_id": row["customer_id"]}}

@@ -49,6 +49,12 @@ def test_an_email(make_campaign, make_batch, links) -> None:
     assert read_url(links.signing_key, url[1:-1]) == LinkClaim("m-0", 'c"1', "email", "marketing")
 
 
+def test_the_links_in_the_text_are_those_in_the_headers(make_campaign, make_batch, links) -> None:
+    campaign = make_campaign({"email/text.en.txt.j2": "{{ unsubscribe_url() }}"})
+    (message,) = messages(compile_campaign(campaign, links).assemble("email", make_batch([{}])))
+    assert message["headers"]["List-Unsubscribe"] == f"<{message['text']}>"
+
+
 def test_transactional_mail_offers_no_unsubscribing(make_campaign, make_batch, links) -> None:
     campaign = make_campaign(topic="transactional")
     (message,) = messages(compile_campaign(campaign, links).assemble("email", make_batch([{}])))
@@ -63,6 +69,17 @@ def test_an_sms(make_campaign, make_batch, links) -> None:
     first, second = (SmsMessage.model_validate_json(payload) for payload in assembled.payloads.to_pylist())
     assert (first.to, first.text, first.encoding, first.segments) == ("+15550100", "Hi Ann", "GSM-7", 1)
     assert (second.text, second.encoding) == ("Hi я", "UCS-2")
+
+
+@pytest.mark.parametrize(
+    ("simplify", "text", "encoding"), [(True, "2 PM", "GSM-7"), (False, "2\u202fPM", "UCS-2")]
+)
+def test_simplifying_an_sms_is_the_campaigns_choice(
+    make_campaign, make_batch, links, simplify: bool, text: str, encoding: str
+) -> None:
+    campaign = make_campaign({"sms/text.en.txt.j2": "2\u202fPM"}, sms={"simplify": simplify})
+    (message,) = messages(compile_campaign(campaign, links).assemble("sms", make_batch([{}])))
+    assert (message["text"], message["encoding"]) == (text, encoding)
 
 
 def test_a_push(make_campaign, make_batch, links) -> None:

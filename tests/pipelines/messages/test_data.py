@@ -39,7 +39,8 @@ def parsed(texts: list[str | None], declared: pa.StructType = DECLARED) -> tuple
 def test_every_type() -> None:
     text = """{"name": "é\\n😀", "count": -7, "total": 3, "paid": true, "at":
       "2026-03-01T10:00:00.5+02:00",
-      "on": "2026-02-28", "price": "1.50", "tags": ["a", null], "lines": [{"sku": "x", "due": "2026-01-02"}, {}],
+      "on": "2026-02-28", "price": "1.50", "tags": ["a", null],
+      "lines": [{"sku": "x", "due": "2026-01-02"}, {}],
       "undeclared": {"deep": [1]}}"""
     values, failures = parsed([text])
     assert failures == {}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.messages.sms import BASIC, EXTENSION, GSM7, UCS2, count_segments
+from pipelines.messages.sms import BASIC, EXTENSION, GSM7, SIMPLER, UCS2, count_segments, simplify
 
 
 def slow_count(text: str) -> tuple[str, int, int]:
@@ -92,3 +92,25 @@ def test_agrees_with_the_slow_count(texts: list[str | None]) -> None:
 
 def test_an_empty_array() -> None:
     assert counted([]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "simpler"),
+    [
+        ("7:45\u202fPM", "7:45 PM"),
+        ("„Blitz“ – it’s 1\u00a0€…", '"Blitz" - it\'s 1 €...'),
+        ("so\u00adft", "soft"),
+        ("„я“", "„я“"),  # UCS-2 anyway: as written
+        ("plain", "plain"),
+        ("", ""),
+        (None, None),
+    ],
+)
+def test_simplify(text: str | None, simpler: str | None) -> None:
+    assert simplify(pa.array(["я", text, "a"], pa.string())).to_pylist() == ["я", simpler, "a"]
+    assert simplify(pa.array([text], pa.string())).to_pylist() == [simpler]
+
+
+def test_simpler_forms_are_gsm7_and_replace_what_is_not() -> None:
+    assert slow_count("".join(SIMPLER))[0] == GSM7
+    assert all(slow_count(fancy)[0] == UCS2 for fancies in SIMPLER.values() for fancy in fancies)

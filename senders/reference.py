@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except (ConfError, SenderError) as problem:
         sys.stderr.write(f"{problem}\n")
-        return 1
+        return 2
     except OSError as problem:
         sys.stderr.write(
             f"{problem.filename or options.out}: {problem.strerror}. Nothing is lost: start it again.\n"

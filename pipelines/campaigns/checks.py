@@ -117,8 +117,6 @@ def _missing(campaign: Campaign, channel_name: str, part: str, locale: str, vari
 
 
 def check_locales_used(campaign: Campaign) -> Iterator[Problem]:
-    if campaign.default_locale in campaign.catalogues:
-        return
     translated = any("trans" in text or "_(" in text for text in campaign.templates.values())
     if campaign.catalogues and not translated:
         first = next(iter(campaign.catalogues))

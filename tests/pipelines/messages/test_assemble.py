@@ -151,6 +151,31 @@ def test_locales_and_variants_choose_the_templates_row_by_row(make_campaign, mak
     assert [message["locale"] for message in made] == ["de-AT", "en", "en", "de", "en-GB", "de-AT"]
 
 
+PO = """msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=UTF-8\\n"
+"Plural-Forms: nplurals=2; plural=(n != 1);\\n"
+
+msgid "%(count)s seat"
+msgid_plural "%(count)s seats"
+msgstr[0] "%(count)s Platz"
+msgstr[1] "%(count)s Plätze"
+"""
+
+
+def test_a_catalogue_translates_the_default_templates(make_campaign, make_batch, links) -> None:
+    text = (
+        "{% trans count=event.properties.seats %}{{ count }} seat"
+        "{% pluralize %}{{ count }} seats{% endtrans %}"
+    )
+    campaign = make_campaign({"sms/text.en.txt.j2": text}, catalogues={"de": PO})
+    rows = [("de-AT", 1), ("en", 1), ("de", 2), ("fr", 2)]
+    batch = make_batch([{"locale": locale, "data": json.dumps({"seats": seats})} for locale, seats in rows])
+    made = messages(compile_campaign(campaign, links).assemble("sms", batch))
+    assert [message["text"] for message in made] == ["1 Platz", "1 seat", "2 Plätze", "2 seats"]
+    assert [message["locale"] for message in made] == ["de-AT", "en", "de", "en"]
+
+
 def test_an_optional_part_falls_back_alone(make_campaign, make_batch, links) -> None:
     texts = {"push/title.de.txt.j2": "T", "push/body.de.txt.j2": "B", "push/deep_link.en.txt.j2": "app://x"}
     (message,) = messages(

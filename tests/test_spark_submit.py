@@ -1,0 +1,165 @@
+"""spark-submit.sh: the exact command for every kind of master (golden files), and what it says to a mistake.
+
+A golden file holds one argument a line, with <home>, <cache>, <spark> and <key> for what differs.
+To renew one: run the command of the test with --dry-run, look at the difference, and write it down.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from conf.spark import connectors_dir, log_store_jar
+
+HOME = Path(__file__).resolve().parent.parent
+GOLDEN = Path(__file__).parent / "fixtures" / "spark_submit"
+
+
+def submit(
+    *arguments: str, folder: Path = HOME, variables: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("CARILLON", "SPARK"))
+    }
+    environment = {**inherited, "PYSPARK_PYTHON": sys.executable, "SPARK_HOME": "/spark", **variables}
+    command = [str(HOME / "spark-submit.sh"), *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def portable(command: str, cache: Path) -> str:
+    command = (
+        command.replace(str(HOME), "<home>")
+        .replace(str(cache), "<cache>")
+        .replace("/spark/bin", "<spark>/bin")
+    )
+    return re.sub(r"(connectors|logstore)-[0-9a-f]{12}", r"\1-<key>", command)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache that looks complete: the test needs the names of the jars, not the jars."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("CARILLON_CACHE", str(cache))
+    for path in (connectors_dir() / "delta.jar", connectors_dir() / "manifest.json", log_store_jar()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    return cache
+
+
+CASES: tuple[tuple[str, dict[str, str], tuple[str, ...]], ...] = (
+    ("local", {}, ("send_triggered", "--", "--available-now")),
+    (
+        "local_env",
+        {"MASTER": "local[4]"},
+        ("--env", "local", "send_campaign", "--", "--campaign", "two words"),
+    ),
+    ("standalone", {"MASTER": "spark://spark.example.org:7077"}, ("send_triggered",)),
+    ("yarn_cluster", {"MASTER": "yarn", "DEPLOY_MODE": "cluster"}, ("send_triggered",)),
+    (
+        "k8s_cluster",
+        {
+            "MASTER": "k8s://https://k8s.example.org:6443",
+            "DEPLOY_MODE": "cluster",
+            "CARILLON_IMAGE": "registry.example.org/carillon:1",
+            "SPARK_SUBMIT_OPTIONS": "--conf spark.executor.instances=3",
+        },
+        ("send_triggered",),
+    ),
+)
+
+
+@pytest.mark.parametrize(("name", "variables", "arguments"), CASES, ids=[case[0] for case in CASES])
+def test_command(cache: Path, name: str, variables: dict[str, str], arguments: tuple[str, ...]) -> None:
+    done = submit("--dry-run", *arguments, variables={"CARILLON_CACHE": str(cache), **variables})
+    assert done.returncode == 0, done.stderr
+    assert portable(done.stdout, cache) == (GOLDEN / f"{name}.txt").read_text()
+
+
+def test_it_works_from_any_directory(cache: Path, tmp_path: Path) -> None:
+    here = submit("send_triggered", "--dry-run", variables={"CARILLON_CACHE": str(cache)})
+    elsewhere = submit(
+        "send_triggered", "--dry-run", folder=tmp_path, variables={"CARILLON_CACHE": str(cache)}
+    )
+    assert here.stdout == elsewhere.stdout != ""
+
+
+def test_the_command_is_printed_and_replaces_the_shell(cache: Path, tmp_path: Path) -> None:
+    spark = tmp_path / "spark" / "bin" / "spark-submit"
+    spark.parent.mkdir(parents=True)
+    spark.write_text('#!/bin/sh\necho "pid $$"\nexit 42\n')
+    spark.chmod(0o755)
+    variables = {
+        "CARILLON_CACHE": str(cache),
+        "SPARK_HOME": str(tmp_path / "spark"),
+        "PYSPARK_PYTHON": sys.executable,
+    }
+    process = subprocess.Popen(
+        [str(HOME / "spark-submit.sh"), "send_triggered"],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    out, errors = process.communicate(timeout=60)
+    assert out == f"pid {process.pid}\n", "a signal to spark-submit.sh would not reach Spark"
+    assert process.returncode == 42
+    assert f"{spark} --master" in errors
+
+
+def test_rooms_are_zipped_for_a_cluster(cache: Path, tmp_path: Path) -> None:
+    import zipfile
+
+    spark = tmp_path / "spark" / "bin" / "spark-submit"
+    spark.parent.mkdir(parents=True)
+    spark.write_text('#!/bin/sh\nwhile [ "$1" != --py-files ]; do shift; done\necho "$2"\n')
+    spark.chmod(0o755)
+    variables = {
+        "CARILLON_CACHE": str(cache),
+        "SPARK_HOME": str(tmp_path / "spark"),
+        "MASTER": "spark://h:7077",
+    }
+    done = submit("send_triggered", variables=variables)
+    with zipfile.ZipFile(done.stdout.strip()) as rooms:
+        names = set(rooms.namelist())
+    assert {"conf/spark.py", "conf/environments/local.yaml", "jobs/send_triggered.py"} <= names
+    assert {name.split("/")[0] for name in names} == {"conf", "jobs", "pipelines", "schemas", "senders"}
+    assert not [name for name in names if "__pycache__" in name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "message"),
+    [
+        (("send_trigered",), {}, "no job 'send_trigered'; jobs: "),
+        (("_session",), {}, "no job '_session'"),
+        (("send_triggered", "--env", "nowhere"), {}, "no environment 'nowhere'"),
+        (("send_triggered", "--fast"), {}, "unknown option --fast (arguments for the job come after --)"),
+        (("send_triggered", "more"), {}, "a second job, more"),
+        (("send_triggered",), {"DEPLOY_MODE": "remote"}, "allowed: client, cluster"),
+        (("send_triggered",), {"MASTER": "k8s://h"}, "set CARILLON_IMAGE"),
+    ],
+)
+def test_mistakes_are_one_line(
+    cache: Path, arguments: tuple[str, ...], variables: dict[str, str], message: str
+) -> None:
+    done = submit(*arguments, "--dry-run", variables={"CARILLON_CACHE": str(cache), **variables})
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_missing_jars_name_the_command_that_fetches_them(tmp_path: Path) -> None:
+    done = submit("send_triggered", "--dry-run", variables={"CARILLON_CACHE": str(tmp_path)})
+    assert done.returncode == 4
+    assert "run `make jars`" in done.stderr
+
+
+def test_without_a_job_the_jobs_are_listed() -> None:
+    assert "  send_triggered\n" in submit(variables={}).stderr
+    assert "  send_triggered\n" in submit("--help", variables={}).stdout

@@ -110,6 +110,8 @@ def _refuse_open_arguments(definition: nodes.Macro | nodes.CallBlock, node: node
 def _evaluated(lw: Lowering, bound: Binding) -> Binding:
     """Makes a failure in an argument count even where the body does not use it."""
     for value in _values(bound):
+        if value.type.lazy:
+            raise Unvectorised("a generator as an argument")
         if not value.is_constant and value.name not in ("column", "item", "undefined"):
             lw.emit(Force(value))
     return bound

@@ -80,16 +80,15 @@ class Run:
             block = stmt.then if hits else stmt.otherwise
             return joined(self.pieces(block, frame, active), frame.size)
         mask = mask_of(test)
-        sides = []
+        sides: list[Piece] = []
         for block, chosen in ((stmt.then, mask), (stmt.otherwise, ~mask)):
             inner = chosen if active is None else chosen & active
             if failed is not None:
                 inner = inner & ~failed
-            side = joined(self.pieces(block, frame, inner), frame.size) if inner.any() else ""
-            sides.append(pa.scalar(side, pa.string()) if isinstance(side, str) else side)
-        if sides[0].as_py() == sides[1].as_py() if all(isinstance(s, pa.Scalar) for s in sides) else False:
-            return without(sides[0], failed)
-        return without(pc.if_else(test, *sides), failed)
+            sides.append(joined(self.pieces(block, frame, inner), frame.size) if inner.any() else "")
+        if isinstance(sides[0], str) and sides[0] == sides[1]:
+            return sides[0] if failed is None else without(as_array(sides[0], frame.size), failed)
+        return without(pc.if_else(test, _scalar(sides[0]), _scalar(sides[1])), failed)
 
     def _loop(self, stmt: Loop, frame: Frame, active: Mask | None) -> Piece:
         child = frame.child(stmt.domain)
@@ -103,7 +102,7 @@ class Run:
         else:
             out = pc.binary_join(list_array(child.offsets, body), "")
         if stmt.otherwise.body:
-            empty = lengths == 0
+            empty = lengths == 0 if child.refused is None else (lengths == 0) & ~child.refused
             other = joined(self.pieces(stmt.otherwise, frame, empty if active is None else empty & active), frame.size)
             out = pc.if_else(arrow_mask(empty), _scalar(other), _scalar(out))
         if child.refused is not None:

@@ -83,6 +83,8 @@ def truth(lw: Lowering, value: Expr, node: nodes.Node) -> Expr:
         return lw.constant(bool(value.value))
     if value.name in _TESTS:
         return value
+    if value.type.lazy:
+        raise Unvectorised("the truth of a generator", node.lineno)
     return lw.test("truthy", (value,))
 
 
@@ -173,6 +175,8 @@ def _getitem(lw: Lowering, node: nodes.Getitem) -> Expr:
         return _slice(lw, bound, node.arg)
     if bound.is_constant and isinstance(bound.value, dict):
         return comparisons.lookup(lw, bound.value, lower(lw, node.arg), node)
+    if bound.type.lazy:
+        raise Unvectorised("an item of a generator", node.lineno)
     if bound.type.kind == "list":
         position = lower(lw, node.arg)
         if position.type.kind != "int":
@@ -185,7 +189,7 @@ def _getitem(lw: Lowering, node: nodes.Getitem) -> Expr:
 
 
 def _slice(lw: Lowering, base: Expr, node: nodes.Slice) -> Expr:
-    if node.step is not None:
+    if node.step is not None or base.type.lazy:
         raise Unvectorised("a slice with a step", node.lineno)
     start, stop = (None if part is None else lw.literal(part, "a slice's bound") for part in (node.start, node.stop))
     for bound in (start, stop):

@@ -60,7 +60,10 @@ def binding(lw: Lowering, node: nodes.Expr, bind: Callable[[Lowering, nodes.Expr
     """What a name is bound to, by kernels or by Jinja2."""
     mark = lw.mark()
     try:
-        return bind(lw, node)
+        bound = bind(lw, node)
+        if isinstance(bound, Expr) and bound.type.lazy:
+            raise Unvectorised("a generator bound to a name", node.lineno)
+        return bound
     except Unvectorised as reason:
         lw.reset(mark)
         return value(lw, node, reason)

@@ -70,7 +70,7 @@ def lower_filter(lw: Lowering, node: nodes.Filter) -> Expr:
 def need(use: Use, *kinds: str) -> Type:
     """The value's type, which must be one of these kinds."""
     type = use.value.type
-    if type.kind not in kinds:
+    if type.kind not in kinds or type.lazy:
         raise Unvectorised(f"{use.node.name!r} of a {type.kind}", use.node.lineno)
     return type
 

@@ -6,6 +6,8 @@ or test that has a kernel works inside them. Does not sort or group.
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -57,6 +59,8 @@ def items_of(lw: Lowering, value: Expr) -> tuple[Domain, Expr]:
 def edge(lw: Lowering, use: Use) -> Expr:
     """`first`, `last`."""
     type = _list_type(use)
+    if type.lazy and use.node.name == "last":
+        raise Unvectorised("'last' of a generator", use.node.lineno)
     use.constants(lw)
     return lw.make("edge", (use.value,), type.item, use.node.name)
 
@@ -86,19 +90,23 @@ def total(lw: Lowering, use: Use) -> Expr:
         value = _attributes(lw, value, given["attribute"], use)
     if value.type.item.kind not in ("int", "float"):
         raise Unvectorised(f"'sum' of {value.type.item.kind}s", use.node.lineno)
-    return lw.make("total", (value,), value.type.item)
+    return lw.make("total", (value,), value.type.item, _SAME_SUM)
 
 
 def reverse(lw: Lowering, use: Use) -> Expr:
     """`reverse` of a list (of text it is row-wise)."""
     type = _list_type(use)
-    return lw.make("reverse", (use.value,), type)
+    return lw.make("reverse", (use.value,), replace(type, lazy=True))
 
 
 def as_list(lw: Lowering, use: Use) -> Expr:
     """`list` of a list."""
-    _list_type(use)
-    return use.value
+    type = _list_type(use)
+    return lw.make("relabel", (use.value,), replace(type, lazy=False)) if type.lazy else use.value
+
+
+# From Python 3.12 on, sum() of floats compensates rounding: only sums of up to two addends are the same there.
+_SAME_SUM = 2 if sys.version_info >= (3, 12) else 2**31
 
 
 def _attributes(lw: Lowering, value: Expr, path: object, use: Use) -> Expr:
@@ -120,7 +128,7 @@ def _path(lw: Lowering, item: Expr, path: object, use: Use) -> Expr:
 def _mapped(lw: Lowering, value: Expr, domain: Domain, body: Expr, use: Use) -> Expr:
     if body.type.arrow is None or body.type.markup or body.type.kind == "none":
         raise Unvectorised(f"a list of {body.type.kind}s", use.node.lineno)
-    return lw.builder.make("map_items", (value,), Type("list", pa.list_(body.type.arrow)), (domain, body), value.domain)
+    return lw.builder.make("map_items", (value,), Type("list", pa.list_(body.type.arrow), lazy=True), (domain, body), value.domain)
 
 
 def mapped(lw: Lowering, use: Use) -> Expr:
@@ -160,7 +168,7 @@ def selected(lw: Lowering, use: Use) -> Expr:
         raise Unvectorised("a test that reads another loop's item", use.node.lineno)
     if use.node.name.startswith("reject"):
         test = lw.negated(test)
-    return lw.builder.make("filter_items", (use.value,), type, (domain, test), use.value.domain)
+    return lw.builder.make("filter_items", (use.value,), replace(type, lazy=True), (domain, test), use.value.domain)
 
 
 def _test(lw: Lowering, item: Expr, args: list[nodes.Expr], use: Use) -> Expr:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
-from jinja2 import nodes
+from jinja2 import Undefined, nodes
 
 from pipelines.render.coverage import Counter
 from pipelines.render.ir import Block, Builder, Domain, Expr, Out, Place, Stmt, Text
@@ -153,9 +153,12 @@ class Lowering:
         if any(True for _ in node.find_all((nodes.Name, nodes.Call))) or isinstance(node, (nodes.Name, nodes.Call)):
             raise nodes.Impossible
         try:
-            return node.as_const(self.eval_context)
+            value = node.as_const(self.eval_context)
         except Exception:  # a literal whose evaluation fails is left to run time
             raise nodes.Impossible from None
+        if isinstance(value, Undefined):
+            raise nodes.Impossible
+        return value
 
     def literal(self, node: nodes.Expr, what: str) -> Any:
         """The value of an argument that must be a constant to be vectorised."""

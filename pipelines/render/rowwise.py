@@ -17,7 +17,7 @@ from jinja2.environment import Template
 from jinja2.exceptions import SecurityError
 from jinja2.visitor import NodeTransformer
 
-from pipelines.render.errors import AbortMessage, ErrorKind, LimitExceeded, RowError
+from pipelines.render.errors import AbortMessage, ErrorKind, LimitExceeded, RowError, TemplateError
 from pipelines.render.parse import Parsed
 from pipelines.render.sandbox import AMBIENT, ReferenceEnvironment
 
@@ -58,6 +58,8 @@ class RowEngine:
         self.trees = {other: one.tree for other, one in parsed.items()}
         self.templates: dict[str, Template] = {}
         environment.load = self._load
+        for other in self.trees:
+            self._load(other)
         self.template = self._load(name)
 
     def _load(self, name: str) -> Template:
@@ -110,7 +112,10 @@ def compile_tree(environment: ReferenceEnvironment, tree: nodes.Template, name: 
     """A Jinja2 template from a checked tree, with its loops bounded."""
     bounded = _BoundLoops().visit(_copied(tree))
     bounded.set_environment(environment)
-    code = environment.compile(bounded, name, name)
+    try:
+        code = environment.compile(bounded, name, name)
+    except UndefinedError as error:  # Jinja2 folds constants, and fails when one is undefined
+        raise TemplateError(name, None, f"a constant expression is undefined: {error.message}") from None
     return Template.from_code(environment, code, environment.make_globals(None), None)
 
 

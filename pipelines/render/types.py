@@ -21,11 +21,13 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A kind with its Arrow type; `markup` tells text that is already HTML."""
+    """A kind with its Arrow type; `markup` tells text that is already HTML, `lazy` a list that Python has as a
+    generator: it can be gone through, once, and has no length."""
 
     kind: Kind
     arrow: pa.DataType | None = None
     markup: bool = False
+    lazy: bool = False
 
     @property
     def is_number(self) -> bool:

@@ -90,8 +90,7 @@ def total(frame: FrameLike, expr: Expr) -> Vec:
         np.add.at(size, parents, np.abs(values.astype(np.float64)))
         return Vec(pa.array(sums), None, either(bad, size >= 2.0**62))
     np.add.at(sums, parents, values)
-    # Python's sum of no items is the integer 0, and from 3.12 on it compensates rounding: only sums
-    # of at most two addends are the same in every version.
+    # Python's sum of no items is the integer 0, which reads otherwise than 0.0.
     return Vec(pa.array(sums), None, either(bad, (counts == 0) | (counts > expr.params[0])))
 
 

@@ -1,0 +1,59 @@
+"""Compares the compiled engine and the row-wise engine with the oracle, row by row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+from jinja2 import TemplateError as JinjaError
+from jinja2 import UndefinedError
+
+from pipelines.render import RenderContext, TemplateError, compile_template
+from tests.pipelines.render import oracle
+
+
+def differences(
+    sources: Mapping[str, str], name: str, batch: pa.RecordBatch, *, html: bool, context: RenderContext | None = None
+) -> list[str]:
+    """Every way in which an engine differs from real Jinja2; none is the hope."""
+    try:
+        compiled = compile_template(name, sources, html=html, context=context)
+    except TemplateError as error:
+        try:
+            oracle.environment(sources, html).get_template(name)
+        except JinjaError:
+            return []
+        return [f"refused: {error}"]
+    rows = compile_template(name, sources, html=html, context=context, engine="jinja2")
+    wired = compile_template(name, sources, html=html, context=context, wire="json")
+    wanted = oracle.render(sources, name, batch, html)
+    found: list[str] = []
+    made = {"compiled": compiled.render(batch), "jinja2": rows.render(batch)}
+    for engine, rendered in made.items():
+        texts = rendered.text.to_pylist()
+        failed = {e.row for e in rendered.errors}
+        if failed != {i for i, t in enumerate(texts) if t is None} or len(failed) != len(rendered.errors):
+            found.append(f"{engine}: errors {sorted(failed)} are not the rows without text")
+        for row, (text, right) in enumerate(zip(texts, wanted, strict=True)):
+            if (text is None) != isinstance(right, type) or (text is not None and text != right):
+                found.append(f"{engine} row {row}: {text!r} instead of {right!r}; errors {rendered.errors}")
+    kinds = [{e.row: (e.kind, e.template, e.line) for e in m.errors} for m in made.values()]
+    if kinds[0] != kinds[1]:
+        found.append(f"errors differ: {made['compiled'].errors} and {made['jinja2'].errors}")
+    for error in made["compiled"].errors:
+        raised = wanted[error.row]
+        if (error.kind == "undefined") != (isinstance(raised, type) and issubclass(raised, UndefinedError)):
+            found.append(f"kind {error.kind} for {raised}")
+    found += _wire_differences(wired.render(batch).text.to_pylist(), wanted)
+    return found
+
+
+def _wire_differences(texts: list[str | None], wanted: list[Any]) -> list[str]:
+    out = []
+    for row, (text, right) in enumerate(zip(texts, wanted, strict=True)):
+        escaped = None if isinstance(right, type) else json.dumps(right, ensure_ascii=False)[1:-1]
+        if text != escaped:
+            out.append(f"wire row {row}: {text!r} instead of {escaped!r}")
+    return out

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from pipelines.campaigns.catalogues import catalogue_problems
 from pipelines.campaigns.errors import Problem, did_you_mean
 from pipelines.campaigns.locales import canonical_locale, is_locale
 from pipelines.campaigns.model import Campaign
@@ -125,6 +126,11 @@ def check_locales_used(campaign: Campaign) -> Iterator[Problem]:
         )
 
 
+def check_catalogues(campaign: Campaign) -> Iterator[Problem]:
+    for locale, text in campaign.catalogues.items():
+        yield from catalogue_problems(locale, text)
+
+
 def check_templates_compile(campaign: Campaign) -> Iterable[Problem]:
     from pipelines.campaigns.compiling import compile_problems
 
@@ -136,5 +142,6 @@ CHECKS: tuple[Callable[[Campaign], Iterable[Problem]], ...] = (
     check_template_paths,
     check_parts_complete,
     check_locales_used,
+    check_catalogues,
     check_templates_compile,
 )

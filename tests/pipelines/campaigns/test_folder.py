@@ -103,7 +103,7 @@ def test_a_wrong_key_is_told(write_campaign, spec: dict[str, str], expected: lis
             ["'event.properties.seat'", "'seats'"],
         ),
         ({"locales/german.po": "x"}, ["locales/german.po: 'german' is no locale"]),
-        ({"locales/de.po": "x"}, ["no template is translated"]),
+        ({"locales/de.po": ""}, ["no template is translated"]),
         ({"campaign.yaml": None}, ["campaign.yaml: not found in welcome/"]),
     ],
 )

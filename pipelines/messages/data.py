@@ -50,8 +50,6 @@ def _lines(texts: pa.Array) -> list[bytes]:
     flat = texts.cast(pa.large_string())
     for control in ("\n", "\r"):
         flat = pc.replace_substring(flat, control, " ")
-    # NUL ends the text for Arrow's parser, and the rows after it; another control is refused as JSON.
-    flat = pc.replace_substring(flat, "\0", "\x01")
     wrapped = pc.binary_join_element_wise(
         *(
             pa.scalar(part, pa.large_string()) if isinstance(part, str) else part

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pipelines.campaigns import Campaign, CampaignError, bundle, load_folder
 
+if TYPE_CHECKING:
+    from tests.pipelines.campaigns.conftest import WriteCampaign
 
-def test_a_bundle_reads_back(write_campaign) -> None:
+
+def test_a_bundle_reads_back(write_campaign: WriteCampaign) -> None:
     campaign = load_folder(write_campaign(variants="variants: {b: 2, a: 1}"))
     packed = bundle(campaign)
     assert packed.digest == hashlib.sha256(packed.payload).hexdigest() == campaign.digest
@@ -23,7 +27,7 @@ def test_a_bundle_reads_back(write_campaign) -> None:
     assert pickle.loads(pickle.dumps(back)) == back
 
 
-def test_the_digest_is_of_content_only(write_campaign) -> None:
+def test_the_digest_is_of_content_only(write_campaign: WriteCampaign) -> None:
     first = load_folder(write_campaign())
     assert load_folder(write_campaign()).digest == first.digest
     shuffled = first.model_copy(update={"templates": dict(reversed(first.templates.items()))})
@@ -41,11 +45,11 @@ def test_the_digest_is_of_content_only(write_campaign) -> None:
         {"sms": "sms: {max_segments: 2}"},
     ],
 )
-def test_every_key_is_content(write_campaign, change: dict[str, str]) -> None:
+def test_every_key_is_content(write_campaign: WriteCampaign, change: dict[str, str]) -> None:
     assert load_folder(write_campaign()).digest != load_folder(write_campaign(**change)).digest
 
 
-def test_a_template_is_content(write_campaign) -> None:
+def test_a_template_is_content(write_campaign: WriteCampaign) -> None:
     changed = load_folder(
         write_campaign({"templates/sms/text.en.txt.j2": "Welcome to {{ event.properties.plan }}!"})
     )
@@ -69,7 +73,7 @@ def test_what_is_no_bundle_is_refused(payload: bytes) -> None:
         Campaign.from_bundle(payload)
 
 
-def test_another_format_is_refused(write_campaign) -> None:
+def test_another_format_is_refused(write_campaign: WriteCampaign) -> None:
     document = json.loads(bundle(load_folder(write_campaign())).payload)
     with pytest.raises(CampaignError, match="bundle format 2"):
         Campaign.from_bundle(json.dumps({**document, "format": 2}).encode())

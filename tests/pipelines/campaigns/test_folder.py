@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
 from pipelines.campaigns import CampaignError, find_campaigns, load_folder
+
+if TYPE_CHECKING:
+    from tests.pipelines.campaigns.conftest import WriteCampaign
 
 
 def problems(folder: Path) -> list[str]:
@@ -18,7 +22,7 @@ def problems(folder: Path) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_a_good_folder_loads(write_campaign) -> None:
+def test_a_good_folder_loads(write_campaign: WriteCampaign) -> None:
     campaign = load_folder(write_campaign())
     assert campaign.campaign_id == "welcome"
     assert campaign.status == "active"
@@ -58,7 +62,9 @@ def test_a_good_folder_loads(write_campaign) -> None:
         ({"x": "x: ["}, ["campaign.yaml: line", "not valid YAML"]),
     ],
 )
-def test_a_wrong_key_is_told(write_campaign, spec: dict[str, str], expected: list[str]) -> None:
+def test_a_wrong_key_is_told(
+    write_campaign: WriteCampaign, spec: dict[str, str], expected: list[str]
+) -> None:
     told = "\n".join(problems(write_campaign(**spec)))
     for words in expected:
         assert words in told
@@ -108,19 +114,19 @@ def test_a_wrong_key_is_told(write_campaign, spec: dict[str, str], expected: lis
     ],
 )
 def test_a_wrong_file_is_told(
-    write_campaign, files: dict[str, str | bytes | None], expected: list[str]
+    write_campaign: WriteCampaign, files: dict[str, str | bytes | None], expected: list[str]
 ) -> None:
     told = "\n".join(problems(write_campaign(files)))
     for words in expected:
         assert words in told
 
 
-def test_all_problems_are_told_at_once(write_campaign) -> None:
+def test_all_problems_are_told_at_once(write_campaign: WriteCampaign) -> None:
     told = problems(write_campaign({"templates/sms/text.en.txt.j2": None}, topic="topic: x", kind="kind: y"))
     assert len([line for line in told if line.startswith("campaign.yaml")]) == 2
 
 
-def test_a_mistake_in_a_shared_template_is_told_once(write_campaign) -> None:
+def test_a_mistake_in_a_shared_template_is_told_once(write_campaign: WriteCampaign) -> None:
     include = "{% include 'shared/foot.j2' %}"
     files = {
         f"templates/email/{part}.j2": include for part in ("subject.en.txt", "text.en.txt", "html.en.html")
@@ -129,7 +135,9 @@ def test_a_mistake_in_a_shared_template_is_told_once(write_campaign) -> None:
     assert told == ["templates/shared/foot.j2: line 1: unknown filter 'uper'. Did you mean 'upper'?"]
 
 
-def test_workspace_templates_join_the_campaign_that_reaches_them(write_campaign, tmp_path: Path) -> None:
+def test_workspace_templates_join_the_campaign_that_reaches_them(
+    write_campaign: WriteCampaign, tmp_path: Path
+) -> None:
     shared = tmp_path / "_shared"
     shared.mkdir()
     (shared / "outer.j2").write_text("{% include 'shared/inner.j2' %}")
@@ -144,7 +152,7 @@ def test_workspace_templates_join_the_campaign_that_reaches_them(write_campaign,
     assert own.digest != campaign.digest
 
 
-def test_content_blocks_are_carried_along(write_campaign, tmp_path: Path) -> None:
+def test_content_blocks_are_carried_along(write_campaign: WriteCampaign, tmp_path: Path) -> None:
     (tmp_path / "_shared").mkdir()
     (tmp_path / "_shared" / "legal.html.j2").write_text("small print")
     campaign = load_folder(
@@ -153,13 +161,13 @@ def test_content_blocks_are_carried_along(write_campaign, tmp_path: Path) -> Non
     assert campaign.templates["shared/legal.html.j2"] == "small print"
 
 
-def test_line_ends_and_byte_order_marks_are_not_content(write_campaign) -> None:
+def test_line_ends_and_byte_order_marks_are_not_content(write_campaign: WriteCampaign) -> None:
     plain = load_folder(write_campaign({"templates/sms/text.en.txt.j2": "one\ntwo"}))
     windows = load_folder(write_campaign({"templates/sms/text.en.txt.j2": b"\xef\xbb\xbfone\r\ntwo"}))
     assert windows.digest == plain.digest
 
 
-def test_find_campaigns(write_campaign, tmp_path: Path) -> None:
+def test_find_campaigns(write_campaign: WriteCampaign, tmp_path: Path) -> None:
     folder = write_campaign()
     for name in ("_shared", ".git"):
         (tmp_path / name).mkdir()
@@ -168,7 +176,7 @@ def test_find_campaigns(write_campaign, tmp_path: Path) -> None:
     assert find_campaigns(tmp_path / "nowhere") == []
 
 
-def test_a_catalogue_makes_its_locale_available(write_campaign) -> None:
+def test_a_catalogue_makes_its_locale_available(write_campaign: WriteCampaign) -> None:
     po = (
         'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "Hello"\nmsgstr "Hallo"\n'
     )

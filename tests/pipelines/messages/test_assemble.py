@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,10 @@ from pipelines.campaigns import Campaign, bundle
 from pipelines.links import LinkClaim, read_url
 from pipelines.messages import Assembled, CompiledCampaign, compile_campaign
 from schemas.messages import EmailMessage, PushMessage, SmsMessage
+
+if TYPE_CHECKING:
+    from pipelines.links import LinkSettings
+    from tests.pipelines.messages.conftest import MakeBatch, MakeCampaign
 
 HOSTILE = [
     '"\\',
@@ -29,7 +33,7 @@ def messages(assembled: Assembled) -> list[Any]:
     return [None if payload is None else json.loads(payload) for payload in assembled.payloads.to_pylist()]
 
 
-def test_an_email(make_campaign, make_batch, links) -> None:
+def test_an_email(make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings) -> None:
     campaign = make_campaign({"email/preheader.en.txt.j2": " two\n lines "})
     assembled = compile_campaign(campaign, links).assemble("email", make_batch([{"customer_id": 'c"1'}]))
     assert assembled.failures == ()
@@ -49,20 +53,24 @@ def test_an_email(make_campaign, make_batch, links) -> None:
     assert read_url(links.signing_key, url[1:-1]) == LinkClaim("m-0", 'c"1', "email", "marketing")
 
 
-def test_the_links_in_the_text_are_those_in_the_headers(make_campaign, make_batch, links) -> None:
+def test_the_links_in_the_text_are_those_in_the_headers(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings
+) -> None:
     campaign = make_campaign({"email/text.en.txt.j2": "{{ unsubscribe_url() }}"})
     (message,) = messages(compile_campaign(campaign, links).assemble("email", make_batch([{}])))
     assert message["headers"]["List-Unsubscribe"] == f"<{message['text']}>"
 
 
-def test_transactional_mail_offers_no_unsubscribing(make_campaign, make_batch, links) -> None:
+def test_transactional_mail_offers_no_unsubscribing(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings
+) -> None:
     campaign = make_campaign(topic="transactional")
     (message,) = messages(compile_campaign(campaign, links).assemble("email", make_batch([{}])))
     assert list(message["headers"]) == ["Message-ID"]
     assert message["preheader"] is None
 
 
-def test_an_sms(make_campaign, make_batch, links) -> None:
+def test_an_sms(make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings) -> None:
     campaign = make_campaign({"sms/text.en.txt.j2": "  Hi {{ customer.first_name }}\n\n"})
     batch = make_batch([{}, {"first_name": "я"}])
     assembled = compile_campaign(campaign, links).assemble("sms", batch)
@@ -75,14 +83,19 @@ def test_an_sms(make_campaign, make_batch, links) -> None:
     ("simplify", "text", "encoding"), [(True, "2 PM", "GSM-7"), (False, "2\u202fPM", "UCS-2")]
 )
 def test_simplifying_an_sms_is_the_campaigns_choice(
-    make_campaign, make_batch, links, simplify: bool, text: str, encoding: str
+    make_campaign: MakeCampaign,
+    make_batch: MakeBatch,
+    links: LinkSettings,
+    simplify: bool,
+    text: str,
+    encoding: str,
 ) -> None:
     campaign = make_campaign({"sms/text.en.txt.j2": "2\u202fPM"}, sms={"simplify": simplify})
     (message,) = messages(compile_campaign(campaign, links).assemble("sms", make_batch([{}])))
     assert (message["text"], message["encoding"]) == (text, encoding)
 
 
-def test_a_push(make_campaign, make_batch, links) -> None:
+def test_a_push(make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings) -> None:
     data = {"screen": "home", "plan": "{{ event.properties.plan }}"}
     campaign = make_campaign({"push/deep_link.en.txt.j2": "app://{{ event.event_id }}"}, push={"data": data})
     batch = make_batch([{"data": '{"plan": "p\\"1"}'}])
@@ -98,7 +111,7 @@ def test_a_push(make_campaign, make_batch, links) -> None:
     assert message.data == {"campaign_id": "welcome", "message_id": "m-0", "plan": 'p"1', "screen": "home"}
 
 
-def test_variables(make_campaign, make_batch, links) -> None:
+def test_variables(make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings) -> None:
     text = (
         "{{ event.event_id }} {{ event.type }} {{ event.occurred_at.isoformat() }}"
         " {{ event.properties.seats + 1 }}"
@@ -112,7 +125,9 @@ def test_variables(make_campaign, make_batch, links) -> None:
     assert message["text"] == "e-0 account.opened 2026-03-01T09:30:00+00:00 5 welcome Welcome m-0 sms en True"
 
 
-def test_an_explicit_trigger_is_called_trigger(make_campaign, make_batch, links) -> None:
+def test_an_explicit_trigger_is_called_trigger(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings
+) -> None:
     text = {"sms/text.en.txt.j2": "{{ trigger.trigger_id }} {{ trigger.data.plan }}"}
     campaign = make_campaign(text, trigger={"explicit": True})
     (message,) = messages(
@@ -121,7 +136,9 @@ def test_an_explicit_trigger_is_called_trigger(make_campaign, make_batch, links)
     assert message["text"] == "e-0 x"
 
 
-def test_locales_and_variants_choose_the_templates_row_by_row(make_campaign, make_batch, links) -> None:
+def test_locales_and_variants_choose_the_templates_row_by_row(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings
+) -> None:
     texts = {
         "sms/text.de.txt.j2": "de {{ message.locale }} {{ message.variant }}",
         "sms/text.en.txt.j2": "en {{ message.locale }} {{ message.variant }}",
@@ -163,7 +180,9 @@ msgstr[1] "%(count)s Plätze"
 """
 
 
-def test_a_catalogue_translates_the_default_templates(make_campaign, make_batch, links) -> None:
+def test_a_catalogue_translates_the_default_templates(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings
+) -> None:
     text = (
         "{% trans count=event.properties.seats %}{{ count }} seat"
         "{% pluralize %}{{ count }} seats{% endtrans %}"
@@ -176,7 +195,9 @@ def test_a_catalogue_translates_the_default_templates(make_campaign, make_batch,
     assert [message["locale"] for message in made] == ["de-AT", "en", "de", "en"]
 
 
-def test_an_optional_part_falls_back_alone(make_campaign, make_batch, links) -> None:
+def test_an_optional_part_falls_back_alone(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings
+) -> None:
     texts = {"push/title.de.txt.j2": "T", "push/body.de.txt.j2": "B", "push/deep_link.en.txt.j2": "app://x"}
     (message,) = messages(
         compile_campaign(make_campaign(texts), links).assemble("push", make_batch([{"locale": "de"}]))
@@ -184,13 +205,15 @@ def test_an_optional_part_falls_back_alone(make_campaign, make_batch, links) -> 
     assert (message["title"], message["deep_link"]) == ("T", "app://x")
 
 
-def test_failures_are_rows_of_their_own(make_campaign, make_batch, links) -> None:
+def test_failures_are_rows_of_their_own(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings
+) -> None:
     text = (
         "{% if event.properties.plan == 'stop' %}{{ abort('not for you') }}{% endif %}"
         "{{ customer.first_name }} {{ 10 // event.properties.seats }} {{ event.properties.plan }}"
     )
     campaign = make_campaign({"sms/text.en.txt.j2": text}, variants={"a": 1})
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"data": '{"plan": "p", "seats": 2}'},
         {"data": '{"plan": "p", "seats": 2}', "first_name": None},
         {"data": '{"plan": "stop", "seats": 2}'},
@@ -219,7 +242,9 @@ def test_failures_are_rows_of_their_own(make_campaign, make_batch, links) -> Non
 
 
 @pytest.mark.parametrize("channel", ["email", "sms", "push"])
-def test_hostile_data_stays_data(make_campaign, make_batch, links, channel: str) -> None:
+def test_hostile_data_stays_data(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings, channel: str
+) -> None:
     campaign = make_campaign()
     batch = make_batch([{"first_name": name} for name in HOSTILE])
     alone = compile_campaign(campaign, links)
@@ -239,7 +264,9 @@ def test_hostile_data_stays_data(make_campaign, make_batch, links, channel: str)
 @pytest.mark.parametrize(
     ("channel", "part"), [("email", "subject"), ("email", "text"), ("sms", "text"), ("push", "body")]
 )
-def test_an_empty_required_part_fails(make_campaign, make_batch, links, channel: str, part: str) -> None:
+def test_an_empty_required_part_fails(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings, channel: str, part: str
+) -> None:
     campaign = make_campaign({f"{channel}/{part}.en.txt.j2": "{{ customer.first_name }}"})
     batch = make_batch([{"first_name": ""}, {}])
     assembled = compile_campaign(campaign, links).assemble(channel, batch)
@@ -248,7 +275,9 @@ def test_an_empty_required_part_fails(make_campaign, make_batch, links, channel:
     ]
 
 
-def test_segments_beyond_the_campaigns_maximum_fail(make_campaign, make_batch, links) -> None:
+def test_segments_beyond_the_campaigns_maximum_fail(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings
+) -> None:
     campaign = make_campaign({"sms/text.en.txt.j2": "{{ customer.first_name }}"}, sms={"max_segments": 2})
     batch = make_batch([{"first_name": "a" * 306}, {"first_name": "a" * 307}])
     assembled = compile_campaign(campaign, links).assemble("sms", batch)
@@ -257,7 +286,9 @@ def test_segments_beyond_the_campaigns_maximum_fail(make_campaign, make_batch, l
     assert assembled.failures[0].detail == "more than 2 SMS segments"
 
 
-def test_a_push_payload_is_counted_in_bytes(make_campaign, make_batch, links) -> None:
+def test_a_push_payload_is_counted_in_bytes(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings
+) -> None:
     campaign = make_campaign(
         {"push/title.en.txt.j2": "T", "push/body.en.txt.j2": "{{ customer.first_name }}"}
     )
@@ -278,7 +309,9 @@ def test_a_push_payload_is_counted_in_bytes(make_campaign, make_batch, links) ->
     ]
 
 
-def test_slices_and_empty_batches(make_campaign, make_batch, links) -> None:
+def test_slices_and_empty_batches(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings
+) -> None:
     compiled = compile_campaign(make_campaign(), links)
     batch = make_batch([{"first_name": f"n{row}"} for row in range(6)])
     made = messages(compiled.assemble("sms", batch.slice(2, 3)))
@@ -286,14 +319,16 @@ def test_slices_and_empty_batches(make_campaign, make_batch, links) -> None:
     assert compiled.assemble("sms", batch.slice(0, 0)).payloads.to_pylist() == []
 
 
-def test_a_channel_the_campaign_does_not_have(make_campaign, make_batch, links) -> None:
+def test_a_channel_the_campaign_does_not_have(
+    make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings
+) -> None:
     compiled = compile_campaign(make_campaign(channels=["email"]), links)
     assembled = compiled.assemble("sms", make_batch([{}]))
     assert [failure.reason for failure in assembled.failures] == ["no_template"]
     assert assembled.payloads.to_pylist() == [None]
 
 
-def test_compiled_once_for_each_version(make_campaign, links) -> None:
+def test_compiled_once_for_each_version(make_campaign: MakeCampaign, links: LinkSettings) -> None:
     campaign = make_campaign()
     compiled = compile_campaign(campaign, links)
     assert isinstance(compiled, CompiledCampaign)
@@ -301,7 +336,7 @@ def test_compiled_once_for_each_version(make_campaign, links) -> None:
     assert compile_campaign(make_campaign(name="Other"), links) is not compiled
 
 
-def test_failures_pickle(make_campaign, make_batch, links) -> None:
+def test_failures_pickle(make_campaign: MakeCampaign, make_batch: MakeBatch, links: LinkSettings) -> None:
     failures = (
         compile_campaign(make_campaign(), links).assemble("sms", make_batch([{"phone": None}])).failures
     )

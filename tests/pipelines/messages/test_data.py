@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -30,7 +31,9 @@ DECLARED = pa.struct(
 NOTHING = dict.fromkeys([field.name for field in DECLARED])
 
 
-def parsed(texts: list[str | None], declared: pa.StructType = DECLARED) -> tuple[list[Any], dict[int, str]]:
+def parsed(
+    texts: Sequence[str | None], declared: pa.StructType = DECLARED
+) -> tuple[list[Any], dict[int, str]]:
     result = parse_data(pa.array(texts, pa.string()), declared)
     assert result.values.type == declared
     return result.values.to_pylist(), result.failures

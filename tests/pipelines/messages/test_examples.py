@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pydantic import BaseModel
 
 from examples.audience import generate_audience
 from examples.records import Clock, Record, cart_trigger, delivery_scheduled, order_shipped
@@ -20,7 +21,7 @@ from pipelines.messages import compile_campaign
 from schemas.messages import EmailMessage, PushMessage, SmsMessage
 
 CAMPAIGNS = find_campaigns(Path(__file__).parents[3] / "examples" / "campaigns")
-MODELS = {"email": EmailMessage, "sms": SmsMessage, "push": PushMessage}
+MODELS: dict[str, type[BaseModel]] = {"email": EmailMessage, "sms": SmsMessage, "push": PushMessage}
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 ROWS = 400
 
@@ -55,7 +56,7 @@ def recipients(campaign: Campaign) -> pa.RecordBatch:
     customers = pa.StructArray.from_arrays(
         [column.combine_chunks() for column in table.columns], names=table.column_names
     )
-    variants = [*campaign.variants] or [None]
+    variants: list[str | None] = [*campaign.variants] or [None]
     columns: dict[str, Any] = {
         "message_id": pa.array([f"00000000-0000-5000-8000-{number:012d}" for number in range(ROWS)]),
         "customer_id": table["customer_id"].combine_chunks(),

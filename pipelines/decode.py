@@ -16,8 +16,11 @@ from pyspark.sql import functions as F
 RECORD_BYTES_MAX = 1_000_000
 #: Ids are Kafka keys, object names and parts of hashes; longer ones are mistakes.
 ID_CHARACTERS_MAX = 256
-#: RFC 3339 with seconds and a zone: Spark's own cast also takes "2026", which would hide a mistake.
-RFC3339 = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$"
+#: RFC 3339 with seconds and a zone: Spark's own cast also takes "2026", which would hide a mistake. Not `$`, which
+#: also matches before a last line feed.
+RFC3339 = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})\z"
+#: What Python's datetime can hold; an offset can push a time of the year 0001 or 9999 out of it.
+_YEARS = (1, 9999)
 #: The versions of the input contracts that this release reads; absent means 1.
 KNOWN_VERSIONS = (1,)
 
@@ -169,7 +172,7 @@ def _id_fault(name: str) -> Column:
 def _time_fault(name: str) -> Column:
     kind = _kind(f"$.{name}")
     text = F.try_variant_get("document", f"$.{name}", "string")
-    readable = text.rlike(RFC3339) & text.try_cast("timestamp").isNotNull()
+    readable = text.rlike(RFC3339) & F.year(_instant(text)).between(*_YEARS)
     present = kind.isNotNull() & (kind != "VOID")
     return F.when(
         present & ((kind != "STRING") | ~F.coalesce(readable, F.lit(False))),
@@ -182,7 +185,12 @@ def _text(name: str) -> Column:
 
 
 def _time(name: str) -> Column:
-    return F.try_variant_get("document", f"$.{name}", "string").try_cast("timestamp").alias(name)
+    return _instant(F.try_variant_get("document", f"$.{name}", "string")).alias(name)
+
+
+def _instant(text: Column) -> Column:
+    # RFC 3339 allows a lower-case t and z, which the cast does not know.
+    return F.upper(text).try_cast("timestamp")
 
 
 def _object(name: str) -> Column:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.campaigns import Campaign
+from pipelines.errors import InputError
 from pipelines.experiments import assign_variant, cumulate, variants_literal
 from pipelines.identity import message_id_column, send_partition_column, uuid5_column
 
@@ -20,6 +22,9 @@ CAMPAIGN_COLUMNS = (
     "campaign_id string, campaign_version string, campaign_status string, kind string, consent_topic string, "
     "channels array<string>, variants array<struct<variant string, upto int>>"
 )
+
+#: Names that no declared field can have, since theirs are identifiers.
+_KEPT, _FIELDS = "kept-row", "declared-fields"
 
 #: The contract of candidates; grain: one row per decision_id.
 CANDIDATE_COLUMNS = (
@@ -69,7 +74,8 @@ def match_triggers(triggers: DataFrame, campaigns: DataFrame) -> DataFrame:
 
 def match_events(events: DataFrame, campaigns: Sequence[tuple[str, Campaign]]) -> DataFrame | None:
     """The events that fire a campaign. Grain: one row per (record, campaign, channel); None when no campaign names an
-    event. An event nobody asked for, or whose condition does not hold, considers nobody: it is no candidate."""
+    event. An event nobody asked for, or whose condition does not hold, considers nobody: it is no candidate.
+    Raises `InputError` for a condition that Spark does not understand."""
     fired: DataFrame | None = None
     for digest, campaign in campaigns:
         if campaign.trigger is None or campaign.trigger.event is None:
@@ -100,16 +106,31 @@ def _match_event(events: DataFrame, digest: str, campaign: Campaign) -> DataFram
     if not campaign.trigger.when:
         return exploded
     # The condition sees only the declared fields, under their own names.
-    kept = F.struct(*exploded.columns).alias("_row")
-    fields = F.from_json("data", campaign.data_ddl()).alias("_fields")
-    scoped = exploded.select(kept, fields).select("_row", "_fields.*")
-    return scoped.where(F.expr(campaign.trigger.when)).select("_row.*")
+    scope = [F.struct(*exploded.columns).alias(_KEPT)]
+    if campaign.data:
+        scope.append(F.from_json("data", campaign.data_ddl()).alias(_FIELDS))
+    scoped = exploded.select(*scope).select(f"`{_KEPT}`", *[f"`{_FIELDS}`.*" for _ in scope[1:]])
+    return _keep_where(scoped, campaign.trigger.when, campaign, "trigger.when").select(f"`{_KEPT}`.*")
+
+
+def _keep_where(rows: DataFrame, predicate: str, campaign: Campaign, key: str) -> DataFrame:
+    try:
+        return rows.where(F.expr(predicate))
+    except AnalysisException as error:  # a ParseException is one too
+        found = str(error).partition("\n")[0]
+        raise InputError(
+            f"campaign '{campaign.campaign_id}' {key}: Spark does not understand '{predicate}': {found} "
+            "Mend campaign.yaml and publish it again with `carillon publish FOLDER`."
+        ) from None
 
 
 def match_audience(audience: DataFrame, digest: str, campaign: Campaign, run_id: str, clock: Column) -> DataFrame:
     """A scheduled run: the members of the audience rule, each on every channel of the campaign.
-    Grain: one row per (customer, channel); `customer` is the whole snapshot row."""
-    members = audience.where(F.expr(campaign.audience.where)) if campaign.audience else audience
+    Grain: one row per (customer, channel); `customer` is the whole snapshot row. Raises `InputError` for a rule that
+    Spark does not understand."""
+    members = audience
+    if campaign.audience:
+        members = _keep_where(audience, campaign.audience.where, campaign, "audience.where")
     return members.select(
         F.lit("run").alias("source"),
         F.lit(run_id).alias("source_id"),

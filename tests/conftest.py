@@ -48,18 +48,11 @@ def servers() -> Iterator[EmbeddedServers]:
 
 @pytest.fixture(scope="session")
 def spark(servers: EmbeddedServers) -> Iterator[SparkSession]:
-    """The one session, with the settings of every job, on the embedded S3."""
-    from pyspark.sql import SparkSession
-
+    """The one session, made where every job's is made, on the embedded S3."""
     import conf
-    from conf.spark import spark_conf
+    from jobs._session import open_session
 
-    builder = SparkSession.builder.master("local[2]").appName("carillon-tests")
-    lake = conf.load("local", environ=servers.environment()).lake
-    s3a = {f"spark.hadoop.{key}": value for key, value in lake.hadoop().items()}
-    for key, value in {**spark_conf("local[2]"), **s3a}.items():
-        builder = builder.config(key, value)
-    session = builder.getOrCreate()
+    session = open_session("tests", conf.load("local", environ=servers.environment()))
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()

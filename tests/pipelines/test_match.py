@@ -1,0 +1,220 @@
+"""Who becomes a candidate: explicit triggers, events with and without a condition, the audience of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from chispa import assert_df_equality
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines.campaigns import Campaign
+from pipelines.decode import EVENTS, TRIGGERS, decode_records, select_events, select_triggers
+from pipelines.errors import InputError
+from pipelines.identity import uuid5
+from pipelines.match import (
+    CANDIDATE_COLUMNS,
+    attach_customers,
+    campaigns_frame,
+    identify_candidates,
+    match_audience,
+    match_events,
+    match_triggers,
+)
+from schemas.tables import table
+from tests.builders import (
+    CANDIDATE_SCHEMA,
+    KAFKA_SCHEMA,
+    NOW,
+    Row,
+    audience_row,
+    candidate_row,
+    event,
+    event_campaign,
+    frame,
+    kafka_row,
+    make_campaign,
+    scheduled_campaign,
+    trigger,
+)
+
+MATCHED = ("source", "source_id", "campaign_id", "campaign_version", "channel", "customer_id", "origin")
+
+
+def triggers_of(spark: SparkSession, *documents: Row) -> DataFrame:
+    rows = [kafka_row(document, TRIGGERS.topic, number) for number, document in enumerate(documents)]
+    return select_triggers(decode_records(frame(spark, rows, KAFKA_SCHEMA)))
+
+
+def events_of(spark: SparkSession, *documents: Row) -> DataFrame:
+    rows = [kafka_row(document, EVENTS.topic, number) for number, document in enumerate(documents)]
+    return select_events(decode_records(frame(spark, rows, KAFKA_SCHEMA)))
+
+
+def matched(frame: DataFrame | None) -> list[tuple[Any, ...]]:
+    assert frame is not None
+    return sorted((tuple(row) for row in frame.select(*MATCHED).collect()), key=str)
+
+
+def test_explicit_triggers_whole(spark: SparkSession) -> None:
+    campaigns: list[tuple[str, Campaign]] = [
+        ("v1", make_campaign(channels=["email", "push"], variants={"a": 1, "b": 2})),
+        ("v2", scheduled_campaign(status="paused")),
+    ]
+    triggers = triggers_of(
+        spark,
+        trigger("t-1", expires_at="2026-03-01T10:00:00Z"),
+        trigger("t-2", campaign_id="nobody_knows", customer_id="c-2"),
+        trigger("t-3", campaign_id="letter"),
+    )
+    known = {
+        "source": "trigger",
+        "source_id": "t-1",
+        "campaign_id": "welcome",
+        "campaign_version": "v1",
+        "campaign_status": "active",
+        "consent_topic": "reminders",
+        "variants": [("a", 1), ("b", 3)],
+        "customer_id": "c-1",
+        "occurred_at": NOW.replace(minute=0),
+        "expires_at": NOW.replace(hour=10, minute=0),
+        "data": '{"plan":"basic"}',
+        "origin": "campaign.triggers/0/0",
+    }
+    # A scheduled campaign cannot be triggered: it is as unknown as one that was never published.
+    unknown = known | dict.fromkeys(("campaign_version", "campaign_status", "consent_topic", "variants"))
+    unknown |= {"channel": None, "expires_at": None}
+    expected = [
+        {**known, "channel": "email"},
+        {**known, "channel": "push"},
+        {
+            **unknown,
+            "source_id": "t-2",
+            "campaign_id": "nobody_knows",
+            "customer_id": "c-2",
+            "origin": "campaign.triggers/0/1",
+        },
+        {**unknown, "source_id": "t-3", "campaign_id": "letter", "origin": "campaign.triggers/0/2"},
+    ]
+    schema = (
+        "source string, source_id string, campaign_id string, campaign_version string, "
+        "campaign_status string, consent_topic string, variants array<struct<variant string, upto int>>, "
+        "channel string, customer_id string, occurred_at timestamp, expires_at timestamp, data string, "
+        "origin string"
+    )
+    found = match_triggers(triggers, campaigns_frame(spark, campaigns))
+    assert_df_equality(found, frame(spark, expected, schema), ignore_row_order=True, ignore_nullable=True)
+
+
+def test_an_event_fires_every_campaign_that_names_it_and_whose_condition_holds(spark: SparkSession) -> None:
+    events = events_of(
+        spark,
+        event("small", properties={"total": 5}),
+        event("large", properties={"total": 50.5, "other": "field"}),
+        event("null", properties={"total": None}),
+        event("absent", properties={}),
+        event("mistyped", properties={"total": "much"}),
+        event("other", type="order.shipped", properties={"total": 50}),
+    )
+    campaigns = [
+        ("v1", event_campaign("total >= 10", campaign_id="large_only", channels=["email"])),
+        ("v2", event_campaign("total IS NULL", campaign_id="unknown_total", channels=["email"])),
+        ("v3", event_campaign(campaign_id="always", channels=["email", "sms"])),
+        ("v4", make_campaign()),
+    ]
+    named = ["small", "large", "null", "absent", "mistyped"]
+    origin = {name: f"customer.events/0/{number}" for number, name in enumerate(named)}
+    expected = [("event", "large", "large_only", "v1", "email", "c-1", origin["large"])]
+    expected += [
+        ("event", name, "unknown_total", "v2", "email", "c-1", origin[name])
+        for name in ("null", "absent", "mistyped")
+    ]
+    expected += [
+        ("event", name, "always", "v3", channel, "c-1", origin[name])
+        for name in named
+        for channel in ("email", "sms")
+    ]
+    assert matched(match_events(events, campaigns)) == sorted(expected, key=str)
+
+
+def test_a_condition_sees_declared_fields_alone_whatever_their_names(spark: SparkSession) -> None:
+    events = events_of(spark, event(properties={"_row": "a", "source_id": "b", "data": "c"}))
+    data = {"_row": "string", "source_id": "string", "data": "string"}
+    campaign = event_campaign("_row = 'a' AND source_id = 'b' AND data = 'c'", data=data, channels=["sms"])
+    expected = [("event", "e-1", "delivered", "v1", "sms", "c-1", "customer.events/0/0")]
+    assert matched(match_events(events, [("v1", campaign)])) == expected
+    constant = event_campaign("1 = 1", data={}, channels=["sms"])
+    assert matched(match_events(events, [("v1", constant)])) == expected
+
+
+def test_no_campaign_names_an_event(spark: SparkSession) -> None:
+    assert match_events(events_of(spark, event()), [("v1", make_campaign())]) is None
+
+
+@pytest.mark.parametrize(
+    "predicate", ["total >", "nothing > 1", "sum(total) > 1", "total", "nofunction(total)"]
+)
+def test_a_predicate_that_spark_does_not_understand_is_one_line(spark: SparkSession, predicate: str) -> None:
+    events = events_of(spark, event())
+    with pytest.raises(
+        InputError, match=r"^campaign 'delivered' trigger\.when: .*carillon publish"
+    ) as caught:
+        match_events(events, [("v1", event_campaign(predicate))])
+    assert "\n" not in str(caught.value)
+    audience = frame(spark, [audience_row()], table("audience").schema())
+    with pytest.raises(InputError, match=r"^campaign 'letter' audience\.where: "):
+        match_audience(audience, "v1", scheduled_campaign(predicate), "r-1", F.lit(NOW))
+
+
+def test_a_run_considers_the_members_of_its_audience_rule_on_each_channel(spark: SparkSession) -> None:
+    people = [audience_row("c-1"), audience_row("c-2", segments=None), audience_row("c-3", segments=["new"])]
+    audience = frame(spark, people, table("audience").schema())
+    campaign = scheduled_campaign("array_contains(segments, 'loyal')", channels=["email", "sms"])
+    members = match_audience(audience, "v1", campaign, "r-1", F.lit(NOW))
+    assert matched(members) == [("run", "r-1", "letter", "v1", c, "c-1", "run") for c in ("email", "sms")]
+    rows = members.select("customer.*", "occurred_at").collect()
+    assert [row.asDict(recursive=True) | {"occurred_at": None} for row in rows] == [
+        row.asDict(recursive=True) | {"occurred_at": None} for row in audience.collect()[:1] * 2
+    ]
+    assert members.where(F.col("occurred_at") == F.lit(NOW)).count() == 2
+
+
+def test_ids_and_shards_of_candidates_whole(spark: SparkSession) -> None:
+    schema = CANDIDATE_SCHEMA.replace("decision_id string, message_id string, ", "").replace(
+        "send_partition int, variant string, ", "variants array<struct<variant string, upto int>>, "
+    )
+    given = [
+        candidate_row() | {"variants": None},
+        candidate_row(channel=None, campaign_version=None) | {"variants": [("only", 1)]},
+    ]
+    found = identify_candidates(frame(spark, given, schema), "triggered", 1)
+    origin = given[0]["origin"]
+    expected = [
+        row
+        | {
+            "decision_id": uuid5("triggered", origin, "welcome", "c-1", row["channel"] or ""),
+            "message_id": uuid5("welcome", "t-1", "c-1", row["channel"] or ""),
+            "send_partition": 0,
+            "variant": row["variants"] and "only",
+        }
+        for row in given
+    ]
+    assert tuple(found.columns) == CANDIDATE_COLUMNS
+    assert_df_equality(
+        found, frame(spark, expected, CANDIDATE_SCHEMA), ignore_row_order=True, ignore_nullable=True
+    )
+
+
+def test_customers_are_attached_and_nobody_is_lost(spark: SparkSession) -> None:
+    audience = frame(spark, [audience_row("c-1"), audience_row("c-9")], table("audience").schema())
+    candidates = frame(
+        spark,
+        [candidate_row(decision_id=str(n), customer_id=who) for n, who in enumerate(("c-1", "c-1", "c-2"))],
+        CANDIDATE_SCHEMA,
+    )
+    rows = attach_customers(candidates, audience).orderBy("decision_id").collect()
+    found = [row.customer and row.customer.asDict(recursive=True) for row in rows]
+    assert [row.decision_id for row in rows] == ["0", "1", "2"]
+    assert found[0] == found[1] == audience.where("customer_id = 'c-1'").collect()[0].asDict(recursive=True)
+    assert found[2] is None

@@ -17,7 +17,6 @@ from pipelines.render.errors import RowError
 from pipelines.render.frame import Frame
 from pipelines.render.ir import Abort, Block, Force, If, Loop, Out, Rows, Stmt, Text
 from pipelines.render.kernels import rows, text
-from pipelines.render.kernels.lists import list_array
 from pipelines.render.kernels.vector import Mask, arrow_mask, mask_of, without
 from pipelines.render.sandbox import refuse_none
 
@@ -51,10 +50,14 @@ class Run:
         out: list[Piece] = []
         for stmt in block.body:
             frame.active = active
-            piece = self._piece(stmt, frame, active)
-            if piece is not None:
-                out.append(piece)
+            if isinstance(stmt, If):
+                made = self._branch(stmt, frame, active)
+            else:
+                piece = self._piece(stmt, frame, active)
+                made = [] if piece is None else [piece]
+            for piece in made:
                 self._note(piece, stmt, frame, active)
+            out += made
         return out
 
     def _piece(self, stmt: Stmt, frame: Frame, active: Mask | None) -> Piece | None:
@@ -62,8 +65,6 @@ class Run:
             return stmt.text
         if isinstance(stmt, Out):
             return frame.array(frame.eval(stmt.text))
-        if isinstance(stmt, If):
-            return self._branch(stmt, frame, active)
         if isinstance(stmt, Loop):
             return self._loop(stmt, frame, active)
         if isinstance(stmt, Force):
@@ -73,22 +74,29 @@ class Run:
         assert isinstance(stmt, Rows)
         return self._rows(stmt, frame)
 
-    def _branch(self, stmt: If, frame: Frame, active: Mask | None) -> Piece:
+    def _branch(self, stmt: If, frame: Frame, active: Mask | None) -> list[Piece]:
         test, failed = frame.bools(stmt.test)
         hits = test.true_count
         if failed is None and hits in (0, frame.size):
-            block = stmt.then if hits else stmt.otherwise
-            return joined(self.pieces(block, frame, active), frame.size)
+            return self.pieces(stmt.then if hits else stmt.otherwise, frame, active)
         mask = mask_of(test)
-        sides: list[Piece] = []
+        sides: list[list[Piece]] = []
         for block, chosen in ((stmt.then, mask), (stmt.otherwise, ~mask)):
             inner = chosen if active is None else chosen & active
             if failed is not None:
                 inner = inner & ~failed
-            sides.append(joined(self.pieces(block, frame, inner), frame.size) if inner.any() else "")
-        if isinstance(sides[0], str) and sides[0] == sides[1]:
-            return sides[0] if failed is None else without(as_array(sides[0], frame.size), failed)
-        return without(pc.if_else(test, _scalar(sides[0]), _scalar(sides[1])), failed)
+            sides.append(self.pieces(block, frame, inner) if inner.any() else [])
+        out: list[Piece] = []
+        for shared, then, otherwise in shared_pieces(*sides):
+            left, right = joined(then, frame.size), joined(otherwise, frame.size)
+            if isinstance(left, str) and left == right:
+                out.append(left)
+            else:
+                out.append(pc.if_else(test, _scalar(left), _scalar(right)))
+            out += shared
+        if failed is not None:
+            out.append(without(as_array("", frame.size), failed))
+        return out
 
     def _loop(self, stmt: Loop, frame: Frame, active: Mask | None) -> Piece:
         child = frame.child(stmt.domain)
@@ -100,7 +108,7 @@ class Run:
         if isinstance(body, str):
             out = pc.binary_repeat(pa.scalar(body, pa.string()), pa.array(lengths)) if body else ""
         else:
-            out = pc.binary_join(list_array(child.offsets, body), "")
+            out = text.joined_items(child.offsets, body)
         if stmt.otherwise.body:
             empty = lengths == 0 if child.refused is None else (lengths == 0) & ~child.refused
             other = joined(self.pieces(stmt.otherwise, frame, empty if active is None else empty & active), frame.size)
@@ -147,6 +155,26 @@ class Run:
             reason = reasons[row].as_py()
             if reason is not None:
                 self.known[row] = RowError(row, place.template, place.line, None, "abort", reason)
+
+
+def shared_pieces(then: list[Piece], otherwise: list[Piece]) -> list[tuple[list[Piece], list[Piece], list[Piece]]]:
+    """Both branches as (shared piece that follows, what only one has, what only the other has).
+
+    An array that both branches emit is joined once and not chosen between: choosing copies it.
+    """
+    out: list[tuple[list[Piece], list[Piece], list[Piece]]] = []
+    first = 0
+    second = 0
+    for at, piece in enumerate(then):
+        if isinstance(piece, str):
+            continue
+        for other in range(second, len(otherwise)):
+            if otherwise[other] is piece:
+                out.append(([piece], then[first:at], otherwise[second:other]))
+                first, second = at + 1, other + 1
+                break
+    out.append(([], then[first:], otherwise[second:]))
+    return out
 
 
 def _empty_unless(bad: Mask | None, size: int) -> Piece | None:

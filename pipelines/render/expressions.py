@@ -140,7 +140,8 @@ def attribute(lw: Lowering, base: Expr, name: str, node: nodes.Node) -> Expr:
 def loop_attribute(lw: Lowering, loop: LoopBinding, name: str, node: nodes.Node) -> Expr:
     """`loop.index` and its kin."""
     if name in ("depth", "depth0"):
-        return lw.constant(loop.depth - (name == "depth0"))
+        # Of recursive loops only; those are row-wise.
+        return lw.constant(int(name == "depth"))
     if loop.domain is not None:
         if name in ("index", "index0", "revindex", "revindex0", "length"):
             return lw.builder.make("loop_field", (), INT, (name,), loop.domain)

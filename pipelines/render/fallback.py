@@ -15,6 +15,7 @@ from pipelines.render.coverage import Fallback
 from pipelines.render.ir import Expr, Rows
 from pipelines.render.kernels.rows import RowProgram
 from pipelines.render.lowering import Lowering
+from pipelines.render.pruning import Need, needs_of
 from pipelines.render.rowwise import compile_tree
 from pipelines.render.scope import Binding, LoopBinding, MacroBinding, ModuleBinding, StaticList, Unvectorised
 from pipelines.render.translation import NAMES
@@ -108,8 +109,17 @@ def _program(lw: Lowering, body: list[Any]) -> tuple[RowProgram, tuple[Expr, ...
         raise Unvectorised("super or self in a row-wise block", body[0].lineno)
     tree = nodes.Template([*prelude.values(), *body], lineno=1)
     row = _ambient(lw, tree)
-    made = RowProgram(lw.environment, compile_tree(lw.environment, tree, lw.template), tuple(names), tuple(row))
+    made = RowProgram(lw.environment, compile_tree(lw.environment, tree, lw.template), tuple(names), tuple(row), _needs(lw, tree))
     return made, (*names.values(), *row.values())
+
+
+def _needs(lw: Lowering, tree: nodes.Template) -> Need:
+    """The fields that the tree and all it includes read."""
+    trees: list[nodes.Node] = [tree]
+    for include in tree.find_all(nodes.Include):
+        assert isinstance(include.template, nodes.Const)
+        trees += [one.tree for one in lw.parsed.values()]
+    return needs_of(trees)
 
 
 def _ambient(lw: Lowering, tree: nodes.Node) -> dict[str, Expr]:
@@ -143,7 +153,7 @@ def _plain(bound: Binding, node: nodes.Node) -> Any:
 def _loop(lw: Lowering, loop: LoopBinding, node: nodes.Node) -> Expr:
     if loop.domain is None:
         raise Unvectorised("loop in a row-wise piece of an unrolled loop", node.lineno)
-    return lw.builder.make("loop_object", (), OBJECT, (loop.depth,), loop.domain)
+    return lw.builder.make("loop_object", (), OBJECT, (), loop.domain)
 
 
 def _define(

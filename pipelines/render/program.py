@@ -16,10 +16,11 @@ from pipelines.render.errors import RowError
 from pipelines.render.execute import Run
 from pipelines.render.frame import Frame, TooLarge
 from pipelines.render.inheritance import lower_template
-from pipelines.render.ir import Block, Force, If, Loop, Stmt, Text
+from pipelines.render.ir import Block, Force, If, Loop, Rows, Stmt, Text
 from pipelines.render.lowering import Lowering
 from pipelines.render.parse import Parsed
-from pipelines.render.rowwise import RowEngine, rows_of
+from pipelines.render.rowvalues import rows_of
+from pipelines.render.rowwise import RowEngine
 from pipelines.render.scope import Unvectorised
 from pipelines.render.settings import RenderContext
 
@@ -40,6 +41,10 @@ class Program:
             with lowering.within() as block:
                 lower_template(lowering, engine.name)
             self.block = tidied(block)
+            if self.block.body and all(isinstance(s, (Rows, Text)) for s in self.block.body):
+                if any(isinstance(s, Rows) for s in self.block.body):
+                    # Nothing dynamic is vectorised: one call a row costs less than one for each piece.
+                    self.block = None
             self.coverage = lowering.counter.coverage()
         except Unvectorised as reason:
             size = sum(1 for _ in parsed[engine.name].tree.find_all(_counted()))
@@ -49,13 +54,13 @@ class Program:
     def render(self, batch: pa.RecordBatch) -> tuple[pa.Array, list[RowError]]:
         """The text or the error of each row."""
         if self.block is None or batch.num_rows == 0:
-            texts, errors = self.engine.render_rows(enumerate(rows_of(batch)), wire_json=self.wire_json)
+            texts, errors = self.engine.render_batch(batch, wire_json=self.wire_json)
             return _strings(texts), errors
         try:
             return self._render(batch, self.block)
         except (TooLarge, MemoryError, pa.ArrowCapacityError):
             if batch.num_rows == 1:
-                texts, errors = self.engine.render_rows(enumerate(rows_of(batch)), wire_json=self.wire_json)
+                texts, errors = self.engine.render_batch(batch, wire_json=self.wire_json)
                 return _strings(texts), errors
             return self._in_halves(batch)
 
@@ -74,7 +79,7 @@ class Program:
         """The rows that the kernels did not decide, by what is known or by Jinja2."""
         undecided = pc.indices_nonzero(open_rows).to_pylist()
         asked = [row for row in undecided if row not in known]
-        rows = rows_of(batch.take(pa.array(asked, pa.int64()))) if asked else []
+        rows = rows_of(batch.take(pa.array(asked, pa.int64())), self.engine.needs) if asked else []
         texts, errors = self.engine.render_rows(zip(asked, rows, strict=True), wire_json=self.wire_json)
         by_row = dict(zip(asked, texts, strict=True))
         if any(t is not None for t in texts) or long_ones(text, open_rows):

@@ -19,13 +19,9 @@ from jinja2.visitor import NodeTransformer
 
 from pipelines.render.errors import AbortMessage, ErrorKind, LimitExceeded, RowError, TemplateError
 from pipelines.render.parse import Parsed
-from pipelines.render.sandbox import AMBIENT, ReferenceEnvironment
-
-
-def rows_of(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    """Each row as plain Python values: structs and maps as dicts, timestamps as datetimes."""
-    rows: list[dict[str, Any]] = batch.to_pylist(maps_as_pydicts="lossy")
-    return rows
+from pipelines.render.pruning import ALL, needs_of
+from pipelines.render.rowvalues import rows_of
+from pipelines.render.sandbox import AMBIENT, AMBIENT_PATHS, ReferenceEnvironment
 
 
 def json_escaped(text: str) -> str:
@@ -61,6 +57,9 @@ class RowEngine:
         for other in self.trees:
             self._load(other)
         self.template = self._load(name)
+        self.needs = needs_of(self.trees.values())
+        for column, member in AMBIENT_PATHS:
+            self.needs.setdefault(column, {}).setdefault(member, {ALL: {}})
 
     def _load(self, name: str) -> Template:
         if name not in self.templates:
@@ -84,6 +83,10 @@ class RowEngine:
         if 4 * size > most and len(text.encode()) > most:
             raise LimitExceeded(f"the message is larger than {most} bytes")
         return text
+
+    def render_batch(self, batch: pa.RecordBatch, *, wire_json: bool) -> tuple[list[str | None], list[RowError]]:
+        """The text or the error of each row of a batch."""
+        return self.render_rows(enumerate(rows_of(batch, self.needs)), wire_json=wire_json)
 
     def render_rows(
         self, rows: Iterable[tuple[int, Mapping[str, Any]]], *, wire_json: bool

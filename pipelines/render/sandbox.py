@@ -66,6 +66,11 @@ class Ambient(threading.local):
 
 
 AMBIENT = Ambient()
+# The fields that helpers read of a row, whatever the template names.
+AMBIENT_PATHS = (
+    ("message", "locale"), ("message", "message_id"), ("message", "channel"), ("customer", "locale"),
+    ("customer", "time_zone"), ("customer", "customer_id"), ("campaign", "topic"),
+)  # fmt: skip
 
 
 def refuse_none(value: Any) -> Any:

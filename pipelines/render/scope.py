@@ -53,7 +53,6 @@ class LoopBinding:
     domain: Domain | None
     position: int = 0
     length: int = 0
-    depth: int = 1
 
 
 Binding = Expr | StaticList | MacroBinding | ModuleBinding | LoopBinding

@@ -250,18 +250,13 @@ def _range(lw: Lowering, node: nodes.Expr) -> Expr | None:
     return lw.builder.make("range", tuple(bounds), Type("list", pa.list_(pa.int64())), (most,))
 
 
-def _depth(lw: Lowering) -> int:
-    outer = lw.scope.lookup("loop")
-    return outer.depth + 1 if isinstance(outer, LoopBinding) else 1
-
-
 def _unrolled(lw: Lowering, node: nodes.For, items: StaticList) -> None:
     lw.unrolled += len(items.items)
     if lw.unrolled > _MOST_UNROLLED:
         raise Unvectorised(f"loops over literals of more than {_MOST_UNROLLED} items in all", node.lineno)
     for position, item in enumerate(items.items):
         scope = lw.scope.inner()
-        scope.bind("loop", LoopBinding(None, position, len(items.items), _depth(lw)))
+        scope.bind("loop", LoopBinding(None, position, len(items.items)))
         with lw.within(scope=scope) as block:
             _unpack(lw, node.target, item)
             lower_body(lw, node.body)
@@ -276,7 +271,7 @@ def _over_items(lw: Lowering, node: nodes.For, items: Expr) -> None:
         items = _kept(lw, node, items)
     domain, item = _domain(lw, items)
     scope = lw.scope.inner()
-    scope.bind("loop", LoopBinding(domain, depth=_depth(lw)))
+    scope.bind("loop", LoopBinding(domain))
     with lw.within(scope=scope, domain=domain) as body:
         _unpack(lw, node.target, item)
         lower_body(lw, node.body)

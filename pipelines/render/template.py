@@ -18,7 +18,7 @@ from pipelines.render.coverage import Coverage
 from pipelines.render.errors import RowError
 from pipelines.render.parse import parse_all
 from pipelines.render.program import Program
-from pipelines.render.rowwise import RowEngine, rows_of
+from pipelines.render.rowwise import RowEngine
 from pipelines.render.sandbox import ReferenceEnvironment
 from pipelines.render.settings import Limits, RenderContext
 
@@ -107,7 +107,7 @@ class CompiledTemplate:
     def render(self, batch: pa.RecordBatch) -> Rendered:
         """Renders each row; the batch's top-level columns are the template's variables."""
         if self.engine == "jinja2":
-            texts, errors = self._rows.render_rows(enumerate(rows_of(batch)), wire_json=self.wire == "json")
+            texts, errors = self._rows.render_batch(batch, wire_json=self.wire == "json")
             return Rendered(pa.array(texts, pa.string()), tuple(errors))
         text, found = self._program(batch.schema.remove_metadata()).render(batch)
         return Rendered(text, tuple(found))

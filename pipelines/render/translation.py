@@ -167,10 +167,9 @@ class _Emitter:
         forms = catalogues.of(locale).forms(self.texts[0], self.texts[1]) if locale else ()
         if forms:
             form = self.lw.make("distinct", (self.number,), INT, catalogues.of(locale).form_of)
+            self.by_form(form, 0, forms)
         else:
-            forms = (self.texts[0], self.texts[1])
-            form = self.lw.make("distinct", (self.number,), INT, _is_many)
-        self.by_form(form, 0, forms)
+            self.by_form(self.number, 1, (self.texts[1], self.texts[0], self.texts[1]))
 
     def by_form(self, form: Expr, at: int, forms: tuple[str, ...]) -> None:
         if at == len(forms) - 1:
@@ -204,7 +203,3 @@ class _Emitter:
         if "%" in text:
             raise Unvectorised("a % that is no placeholder in a translation", self.node.lineno)
         self.lw.emit_text(text)
-
-
-def _is_many(number: int) -> int:
-    return int(number != 1)

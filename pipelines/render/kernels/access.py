@@ -154,7 +154,7 @@ def loop_object(frame: FrameLike, expr: Expr) -> Vec:
             out.append({
                 "index": at + 1, "index0": at, "first": at == 0, "last": at == length - 1, "length": length,
                 "revindex": length - at, "revindex0": length - at - 1,
-                "depth": expr.params[0], "depth0": expr.params[0] - 1,
+                "depth": 1, "depth0": 0,
             })  # fmt: skip
     return Vec(out)
 

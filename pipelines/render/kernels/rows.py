@@ -18,6 +18,8 @@ from markupsafe import Markup
 from pipelines.render.frame_protocol import FrameLike
 from pipelines.render.ir import Expr
 from pipelines.render.kernels.vector import Vec, any_failed, either
+from pipelines.render.pruning import Need
+from pipelines.render.rowvalues import objects_of
 from pipelines.render.sandbox import AMBIENT, ReferenceEnvironment
 
 
@@ -26,10 +28,11 @@ class RowProgram:
 
     def __init__(
         self, environment: ReferenceEnvironment, template: Template, names: tuple[str, ...],
-        ambient: tuple[str, ...] = (),
+        ambient: tuple[str, ...] = (), needs: Need | None = None,
     ) -> None:
         self.environment = environment
         self.ambient = ambient
+        self.needs = needs
         self.template = template
         self.names = names
 
@@ -69,7 +72,7 @@ def run(frame: FrameLike, args: tuple[Expr, ...], program: RowProgram, function:
     some = None if len(rows) == frame.size else rows
     titles = (*program.names, *program.ambient)
     count = len(program.names)
-    columns = [_objects(frame, a, name, some, program.environment) for a, name in zip(args, titles, strict=True)]
+    columns = [_objects(frame, a, name, some, program) for a, name in zip(args, titles, strict=True)]
     for row, held in zip(rows.tolist(), zip(*columns, strict=True) if columns else [()] * len(rows), strict=True):
         try:
             program.begin(held[count:])
@@ -80,7 +83,7 @@ def run(frame: FrameLike, args: tuple[Expr, ...], program: RowProgram, function:
     return Vec(out, None, bad)
 
 
-def _objects(frame: FrameLike, expr: Expr, name: str, rows: Any, environment: ReferenceEnvironment) -> list[Any]:
+def _objects(frame: FrameLike, expr: Expr, name: str, rows: Any, program: RowProgram) -> list[Any]:
     """A value as Python objects at some rows (all when None)."""
     value = frame.eval(expr)
     size = frame.size if rows is None else len(rows)
@@ -88,13 +91,13 @@ def _objects(frame: FrameLike, expr: Expr, name: str, rows: Any, environment: Re
         return [as_object(value.data.as_py(), expr)] * size
     if rows is not None:
         value = value.take(rows)
-    held = value.data if isinstance(value.data, list) else value.data.to_pylist(maps_as_pydicts="lossy")
+    held = _held(value.data, name, program)
     if expr.type.markup:
         held = [as_object(v, expr) for v in held]
     if value.undefined is not None:
         held = list(held)
         for row in np.nonzero(value.undefined)[0].tolist():
-            held[row] = environment.undefined(name=name)
+            held[row] = program.environment.undefined(name=name)
     return held
 
 
@@ -103,9 +106,10 @@ def as_object(value: Any, expr: Expr) -> Any:
     return Markup(value) if expr.type.markup and value is not None else value
 
 
-def objects(frame: FrameLike, expr: Expr, environment: ReferenceEnvironment) -> list[Any]:
-    """A value as Python objects, one for each row of the frame."""
-    return _objects(frame, expr, "value", None, environment)
+def _held(data: Any, name: str, program: RowProgram) -> list[Any]:
+    if isinstance(data, list):
+        return data
+    return objects_of(data, None if program.needs is None else program.needs.get(name))
 
 
 def as_texts(values: list[Any], finish: Any) -> Any:

@@ -7,6 +7,7 @@ computed by Python for exactly those values.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -116,31 +117,43 @@ def cased(frame: FrameLike, expr: Expr) -> Vec:
     """`upper`, `lower`, `capitalize`, `trim`: Arrow for ASCII, Python for the rest."""
     (base,) = frame.args(expr)
     name, function = expr.params
-    return Vec(_by_ascii(base.data, _ASCII[name], function), None, either(base.failed, base.nulls()))
+    return Vec(_by_ascii(base.data, name, function), None, either(base.failed, base.nulls()))
 
 
-def _by_ascii(data: Any, kernel: Callable[[Any], Any], function: Callable[[str], str]) -> Any:
+def _by_ascii(data: Any, name: str, function: Callable[[str], str]) -> Any:
     raw = text.raw_bytes(data)
-    if raw.isascii() and not _ODD_SPACE.intersection(raw):
-        return kernel(data)
-    odd = pc.invert(pc.match_substring_regex(data, r"^[\x01-\x1b\x20-\x7f]*$"))
-    if odd.null_count:
-        odd = odd.fill_null(False)
-    where = pc.indices_nonzero(odd)
-    spelled = [None if v is None else function(v) for v in data.take(where).to_pylist()]
-    plain = kernel(pc.if_else(odd, "", data))
-    return pc.replace_with_mask(plain, odd, pa.array(spelled, pa.string()))
+    ascii_kernel, unicode_kernel = _CASING[name]
+    if _ODD_SPACE.isdisjoint(raw) if name.endswith("trim") else True:
+        if raw.isascii():
+            return ascii_kernel(data)
+        if all(_is_plain(c) for c in set(raw.translate(None, _ASCII_BYTES).decode())):
+            return unicode_kernel(data)
+    return pa.array([None if v is None else function(v) for v in data.to_pylist()], pa.string())
 
 
+@lru_cache(maxsize=4096)
+def _is_plain(character: str) -> bool:
+    """Whether Arrow's case mapping of a character is Python's, and it is no white space."""
+    one = pa.array([character])
+    return (
+        pc.utf8_upper(one)[0].as_py() == character.upper() == character.title()
+        and pc.utf8_lower(one)[0].as_py() == character.lower()
+        # A capital sigma has two small forms, by its place in the word.
+        and character != "Σ"
+        and not character.isspace()
+    )
+
+
+_ASCII_BYTES = bytes(range(128))
 # What Python's strip() takes for white space and Arrow's does not.
 _ODD_SPACE = frozenset({0x1C, 0x1D, 0x1E, 0x1F})
-_ASCII: dict[str, Callable[[Any], Any]] = {
-    "upper": pc.ascii_upper,
-    "lower": pc.ascii_lower,
-    "capitalize": pc.ascii_capitalize,
-    "trim": pc.ascii_trim_whitespace,
-    "ltrim": pc.ascii_ltrim_whitespace,
-    "rtrim": pc.ascii_rtrim_whitespace,
+_CASING: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "upper": (pc.ascii_upper, pc.utf8_upper),
+    "lower": (pc.ascii_lower, pc.utf8_lower),
+    "capitalize": (pc.ascii_capitalize, pc.utf8_capitalize),
+    "trim": (pc.ascii_trim_whitespace, pc.ascii_trim_whitespace),
+    "ltrim": (pc.ascii_ltrim_whitespace, pc.ascii_ltrim_whitespace),
+    "rtrim": (pc.ascii_rtrim_whitespace, pc.ascii_rtrim_whitespace),
 }
 
 

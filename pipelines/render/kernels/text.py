@@ -8,6 +8,7 @@ escape.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,14 @@ def wire(data: Any) -> Any:
     return data
 
 
-def is_ascii(data: Any) -> bool:
-    """Whether every string of the array is ASCII."""
-    return raw_bytes(data).isascii()
+def joined_items(offsets: Any, items: Any) -> Any:
+    """The texts of each list end to end. Without a separator their bytes are in place already."""
+    if items.null_count or items.type != pa.string():
+        return pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), items), "")
+    _, ends, values = items.buffers()
+    held = np.frombuffer(ends, np.int32, count=items.offset + len(items) + 1)[items.offset :]
+    starts = pa.py_buffer(np.ascontiguousarray(held[offsets]))
+    return pa.StringArray.from_buffers(len(offsets) - 1, starts, values)
 
 
 def _int_text(data: Any, arrow: Any) -> Any:
@@ -68,24 +74,55 @@ def _bool_text(data: Any, arrow: Any) -> Any:
     return pc.if_else(data, "True", "False")
 
 
+# From here on Arrow may print an exponent where Python does not yet.
+_MOST_POINT = 1e9
+
+
+# Amounts up to this are spelled from a table of all of them: 100,000 texts, about 1 MB, made when first needed.
+_MOST_HUNDREDTHS = 100_000
+
+
+@lru_cache(maxsize=1)
+def _amounts() -> Any:
+    """Python's text of 0.0, 0.01 and so on below 1,000."""
+    return pa.array([repr(h / 100) for h in range(_MOST_HUNDREDTHS)], pa.string())
+
+
 def _float_text(data: Any, arrow: Any) -> Any:
-    """`repr(float)`: Arrow prints the same shortest digits, but drops `.0` and moves the exponent elsewhere."""
-    values = data.to_numpy(zero_copy_only=False) if data.null_count == 0 else np.nan_to_num(
-        data.fill_null(0.5).to_numpy(zero_copy_only=False), nan=np.nan, posinf=np.inf, neginf=-np.inf
-    )  # fmt: skip
-    size = np.abs(values)
-    whole = (values == np.floor(values)) & (size < 1e15)
+    """`repr(float)`: amounts with up to two decimals from a table, others as `_other_floats` does."""
+    nulls = data.null_count
+    values = (data.fill_null(0.0) if nulls else data).to_numpy(zero_copy_only=False)
+    with np.errstate(all="ignore"):
+        hundredths = np.rint(values * 100.0)
+        amounts = (hundredths / 100.0 == values) & (hundredths >= 0) & (hundredths < _MOST_HUNDREDTHS)
+    amounts &= ~np.signbit(values)
+    if not amounts.all():
+        others = _other_floats(pa.array(values[~amounts]), values[~amounts])
+        if not amounts.any():
+            text = others
+        else:
+            text = _amounts().take(pa.array(np.where(amounts, hundredths, 0).astype(np.int32)))
+            text = pc.replace_with_mask(text, pa.array(~amounts), others)
+    else:
+        text = _amounts().take(pa.array(hundredths.astype(np.int32)))
+    return pc.if_else(data.is_valid(), text, pa.scalar(None, pa.string())) if nulls else text
+
+
+def _other_floats(data: Any, values: Any) -> Any:
+    """Arrow prints the same shortest digits as Python, but drops `.0` and moves to an exponent elsewhere."""
     text = data.cast(pa.string())
+    size = np.abs(values)
+    with np.errstate(invalid="ignore"):
+        whole = values == np.floor(values)
+        odd = (size >= _MOST_POINT) | ((size < 1e-4) & (values != 0)) | ~np.isfinite(values)
+    whole &= ~odd & ((values != 0) | ~np.signbit(values))
+    odd |= (values == 0) & ~whole
     if whole.any():
-        safe = np.where(whole, values, 0.0)
-        digits = pc.binary_join_element_wise(pa.array(safe.astype(np.int64)).cast(pa.string()), ".0", "")
-        digits = pc.if_else(pa.array((safe == 0) & np.signbit(safe)), "-0.0", digits)
-        valid = pa.array(whole) if data.null_count == 0 else pc.and_(pa.array(whole), data.is_valid())
-        text = pc.if_else(valid, digits, text)
-    odd = ~whole & ~((size >= 1e-4) & (size < 1e15))
+        digits = pa.array(values[whole].astype(np.int64)).cast(pa.string())
+        text = pc.replace_with_mask(text, pa.array(whole), pc.binary_join_element_wise(digits, ".0", ""))
     if odd.any():
-        spelled = [repr(v) if o else None for v, o in zip(values.tolist(), odd.tolist(), strict=True)]
-        text = pc.coalesce(pa.array(spelled, pa.string()), text)
+        spelled = pa.array([repr(v) for v in values[odd].tolist()], pa.string())
+        text = pc.replace_with_mask(text, pa.array(odd), spelled)
     return text
 
 

@@ -1,8 +1,10 @@
-"""Rows rendered a second on one core, by engine and template: `python -m bench.render` (`make bench-render`).
+"""Rows rendered a second on one core, by engine and template: `python -m bench.render` (`make bench-
+render`).
 
-Every engine gets the same Arrow batch and must give an Arrow array of texts; all are timed in turn, in one process,
-pinned to one core, and the median of the rounds counts. Texts are compared with Jinja2's first. The limit is one
-`binary_join_element_wise` over the pieces that Carillon's own final join gets. Writes out/bench/render.json.
+Every engine gets the same Arrow batch and must give an Arrow array of texts; all are timed in turn, in
+one process, pinned to one core, and the median of the rounds counts. Texts are compared with Jinja2's
+first. The limit is one `binary_join_element_wise` over the pieces that Carillon's own final join gets.
+Writes out/bench/render.json.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ def minijinja(case: Case) -> Engine | None:
     try:
         module: Any = importlib.import_module("minijinja")
         environment = module.Environment(templates=dict(case.sources), undefined_behavior="strict")
-        environment.auto_escape_callback = lambda name: case.html
+        environment.auto_escape_callback = lambda _: case.html
         environment.keep_trailing_newline = False
         environment.render_template("t", **rows(1).to_pylist()[0])
     except Exception as error:  # not installed, or a tag it does not have
@@ -74,7 +76,7 @@ def limit(template: Any, batch: pa.RecordBatch) -> Engine:
     program = template._program(batch.schema)
     run = Run(Frame.of_batch(program.domain, batch))
     pieces = [p for p in run.pieces(program.block, run.frame, None) if not isinstance(p, str) or p]
-    assert joined(pieces, batch.num_rows) is not None
+    assert joined(pieces) is not None
     return lambda _: pc.binary_join_element_wise(*pieces, "")
 
 
@@ -83,7 +85,9 @@ def once(engine: Engine, batches: list[pa.RecordBatch]) -> float:
     started = time.perf_counter()
     for batch in batches:
         engine(batch)
-    return sum(b.num_rows for b in batches) / (time.perf_counter() - started)
+    taken = time.perf_counter() - started
+    rendered: int = sum(b.num_rows for b in batches)
+    return rendered / taken
 
 
 def measure(case: Case, rounds: int) -> dict[str, float]:
@@ -100,7 +104,9 @@ def measure(case: Case, rounds: int) -> dict[str, float]:
     if compiled(batches[0]).to_pylist() != engines["jinja2"](batches[0]).to_pylist():
         raise SystemExit(f"{case.name}: the texts differ from Jinja2's")
     coverage = template.coverage
-    print(f"  {case.name}: {coverage.share:.0%} of nodes vectorised, {len(compiled(batches[0])[0].as_py())} characters")
+    print(
+        f"  {case.name}: {coverage.share:.0%} of nodes vectorised, {len(compiled(batches[0])[0].as_py())} characters"
+    )
     engines["limit"] = limit(template, batches[0])
     rates: dict[str, list[float]] = {}
     for _ in range(rounds):
@@ -116,9 +122,18 @@ def machine() -> dict[str, Any]:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         cpu = names[0] if names else cpu
-    return {"cpu": cpu, "cores": os.cpu_count(), "cores_used": 1, "system": f"{platform.system()} {platform.release()}"}
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "cores_used": 1,
+        "system": f"{platform.system()} {platform.release()}",
+    }
 
 
 def main() -> int:
@@ -130,21 +145,30 @@ def main() -> int:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     pa.set_cpu_count(1)
-    versions = {"python": platform.python_version(), **{p: version(p) for p in ("pyarrow", "jinja2", "markupsafe")}}
+    versions = {
+        "python": platform.python_version(),
+        **{p: version(p) for p in ("pyarrow", "jinja2", "markupsafe")},
+    }
     try:
         versions["minijinja"] = version("minijinja")
     except ImportError:
         versions["minijinja"] = "not installed"
     report: dict[str, Any] = {
-        "machine": machine(), "versions": versions, "command": "python -m bench.render", "batch_rows": BATCH_ROWS,
-        "results": [], "ratios": {},
-    }  # fmt: skip
+        "machine": machine(),
+        "versions": versions,
+        "command": "python -m bench.render",
+        "batch_rows": BATCH_ROWS,
+        "results": [],
+        "ratios": {},
+    }
     print(f"{report['machine']}\n{versions}\n{report['command']}")
     for case in CASES:
         if options.only and case.name != options.only:
             continue
         rates = measure(case, options.rounds)
-        report["results"] += [{"template": case.name, "engine": e, "rows_per_s": round(r)} for e, r in rates.items()]
+        report["results"] += [
+            {"template": case.name, "engine": e, "rows_per_s": round(r)} for e, r in rates.items()
+        ]
         ratios = {
             "vs_sandboxed_jinja2": round(rates["carillon"] / rates["jinja2_sandboxed"], 2),
             "vs_limit": round(rates["carillon"] / rates["limit"], 2),

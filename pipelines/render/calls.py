@@ -1,7 +1,7 @@
 """Pass 3c, lower calls: macros are inlined where they are called, methods and helpers have kernels.
 
-Invariant: arguments are evaluated before the body, once, as in Jinja2. Does not inline a macro that uses `varargs`
-or `kwargs`.
+Invariant: arguments are evaluated before the body, once, as in Jinja2. Does not inline a macro that
+uses `varargs` or `kwargs`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,25 @@ from jinja2 import nodes
 
 from pipelines.render.ir import Block, Expr, Force
 from pipelines.render.lowering import Lowering
-from pipelines.render.scope import Binding, LoopBinding, MacroBinding, ModuleBinding, StaticList, Unvectorised
+from pipelines.render.scope import (
+    Binding,
+    LoopBinding,
+    MacroBinding,
+    ModuleBinding,
+    StaticList,
+    UnvectorisedError,
+)
 from pipelines.render.types import INT, MARKUP, STR
 
 # Methods of text that are evaluated as the filter or operation of the same meaning.
-_CASED = {"upper": "upper", "lower": "lower", "capitalize": "capitalize", "strip": "trim", "lstrip": "ltrim",
-          "rstrip": "rtrim"}  # fmt: skip
+_CASED = {
+    "upper": "upper",
+    "lower": "lower",
+    "capitalize": "capitalize",
+    "strip": "trim",
+    "lstrip": "ltrim",
+    "rstrip": "rtrim",
+}
 
 
 def macro_of(lw: Lowering, node: nodes.Call) -> MacroBinding | None:
@@ -38,7 +51,7 @@ def lower_call(lw: Lowering, node: nodes.Call) -> Expr:
     from pipelines.render.helpers import lower_helper  # the passes refer to each other
 
     if node.dyn_args is not None or node.dyn_kwargs is not None:
-        raise Unvectorised("a call with * or **", node.lineno)
+        raise UnvectorisedError("a call with * or **", node.lineno)
     macro = macro_of(lw, node)
     if macro is not None:
         return capture(lw, lambda: inline(lw, macro, node), lw.html)
@@ -49,9 +62,10 @@ def lower_call(lw: Lowering, node: nodes.Call) -> Expr:
                 return _cycle(lw, loop, node)
         return _method(lw, node, node.node)
     if isinstance(node.node, nodes.Name) and lw.scope.lookup(node.node.name) is None:
-        if node.node.name not in lw.columns:
-            return lower_helper(lw, node.node.name, node)
-    raise Unvectorised("a call of something that is no function", node.lineno)
+        if lw.column(node.node.name) is not None:
+            raise UnvectorisedError("a call of data", node.lineno)
+        return lower_helper(lw, node.node.name, node)
+    raise UnvectorisedError("a call of something that is no function", node.lineno)
 
 
 def capture(lw: Lowering, fill: Callable[[], None], as_html: bool) -> Expr:
@@ -78,15 +92,17 @@ def inline(lw: Lowering, macro: MacroBinding, node: nodes.Call, caller: MacroBin
     given: dict[str, Binding] = {}
     parameters = [a.name for a in definition.args]
     if len(node.args) > len(parameters) or node.dyn_args is not None or node.dyn_kwargs is not None:
-        raise Unvectorised("a macro called with more arguments than it names", node.lineno)
+        raise UnvectorisedError("a macro called with more arguments than it names", node.lineno)
     for name, argument in zip(parameters, node.args, strict=False):
         given[name] = _evaluated(lw, bind(lw, argument))
     for pair in node.kwargs:
         if pair.key not in parameters or pair.key in given:
-            raise Unvectorised(f"the macro's argument {pair.key!r}", node.lineno)
+            raise UnvectorisedError(f"the macro's argument {pair.key!r}", node.lineno)
         given[pair.key] = _evaluated(lw, bind(lw, pair.value))
     scope = macro.scope.inner()
-    defaults = dict(zip(parameters[len(parameters) - len(definition.defaults) :], definition.defaults, strict=True))
+    defaults = dict(
+        zip(parameters[len(parameters) - len(definition.defaults) :], definition.defaults, strict=True)
+    )
     with lw.inlining(node), lw.within(scope=scope, template=macro.template) as block:
         scope.bind("caller", caller if caller is not None else lw.undefined())
         for name in parameters:
@@ -104,14 +120,14 @@ def inline(lw: Lowering, macro: MacroBinding, node: nodes.Call, caller: MacroBin
 def _refuse_open_arguments(definition: nodes.Macro | nodes.CallBlock, node: nodes.Call) -> None:
     for name in definition.find_all(nodes.Name):
         if name.name in ("varargs", "kwargs"):
-            raise Unvectorised("a macro that uses varargs or kwargs", node.lineno)
+            raise UnvectorisedError("a macro that uses varargs or kwargs", node.lineno)
 
 
 def _evaluated(lw: Lowering, bound: Binding) -> Binding:
     """Makes a failure in an argument count even where the body does not use it."""
     for value in _values(bound):
         if value.type.lazy:
-            raise Unvectorised("a generator as an argument")
+            raise UnvectorisedError("a generator as an argument")
         if not value.is_constant and value.name not in ("column", "item", "undefined"):
             lw.emit(Force(value))
     return bound
@@ -134,7 +150,7 @@ def _cycle(lw: Lowering, loop: LoopBinding, node: nodes.Call) -> Expr:
     from pipelines.render.expressions import choice, loop_attribute, lower  # the passes refer to each other
 
     if not node.args or node.kwargs:
-        raise Unvectorised("loop.cycle without values", node.lineno)
+        raise UnvectorisedError("loop.cycle without values", node.lineno)
     values = [lower(lw, a) for a in node.args]
     if loop.domain is None:
         return values[loop.position % len(values)]
@@ -156,7 +172,7 @@ def _method(lw: Lowering, node: nodes.Call, target: nodes.Getattr) -> Expr:
     base = lower(lw, target.node)
     name = target.attr
     if node.kwargs:
-        raise Unvectorised(f"keyword arguments of the method {name!r}", node.lineno)
+        raise UnvectorisedError(f"keyword arguments of the method {name!r}", node.lineno)
     if base.is_constant and isinstance(base.value, dict) and name == "get" and 1 <= len(node.args) <= 2:
         found = lookup(lw, base.value, lower(lw, node.args[0]), node)
         other = lower(lw, node.args[1]) if len(node.args) == 2 else lw.constant(None)
@@ -176,9 +192,11 @@ def _method(lw: Lowering, node: nodes.Call, target: nodes.Getattr) -> Expr:
                 return lw.make("replace", (base,), STR, old, new)
     if base.type.kind in ("date", "timestamp") and name in ("strftime", "isoformat"):
         args = tuple(lw.literal(a, "the format") for a in node.args)
-        if (name == "isoformat" and not args) or (len(args) == 1 and isinstance(args[0], str) and name == "strftime"):
+        if (name == "isoformat" and not args) or (
+            len(args) == 1 and isinstance(args[0], str) and name == "strftime"
+        ):
             return lw.make("distinct", (base,), STR, DateMethod(name, args))
-    raise Unvectorised(f"the method {name!r} of a {base.type.kind}", node.lineno)
+    raise UnvectorisedError(f"the method {name!r} of a {base.type.kind}", node.lineno)
 
 
 class DateMethod:
@@ -195,4 +213,3 @@ class DateMethod:
 
     def __hash__(self) -> int:
         return hash(self.key)
-

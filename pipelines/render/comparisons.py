@@ -13,17 +13,35 @@ from jinja2 import nodes
 
 from pipelines.render.ir import Expr
 from pipelines.render.lowering import Lowering
-from pipelines.render.scope import StaticList, Unvectorised
+from pipelines.render.scope import StaticList, UnvectorisedError
 from pipelines.render.types import BOOL, UNDEFINED, Type, type_of_constant
 
 _TEST_OPERATORS = {
-    "==": "eq", "eq": "eq", "equalto": "eq", "!=": "ne", "ne": "ne", ">": "gt", "gt": "gt", "greaterthan": "gt",
-    ">=": "gteq", "ge": "gteq", "<": "lt", "lt": "lt", "lessthan": "lt", "<=": "lteq", "le": "lteq", "in": "in",
-}  # fmt: skip
+    "==": "eq",
+    "eq": "eq",
+    "equalto": "eq",
+    "!=": "ne",
+    "ne": "ne",
+    ">": "gt",
+    "gt": "gt",
+    "greaterthan": "gt",
+    ">=": "gteq",
+    "ge": "gteq",
+    "<": "lt",
+    "lt": "lt",
+    "lessthan": "lt",
+    "<=": "lteq",
+    "le": "lteq",
+    "in": "in",
+}
 _KIND_TESTS: dict[str, tuple[str, ...]] = {
-    "string": ("str",), "integer": ("int",), "float": ("float",), "boolean": ("bool",),
-    "number": ("int", "float", "bool", "decimal"), "mapping": ("struct",),
-}  # fmt: skip
+    "string": ("str",),
+    "integer": ("int",),
+    "float": ("float",),
+    "boolean": ("bool",),
+    "number": ("int", "float", "bool", "decimal"),
+    "mapping": ("struct",),
+}
 
 
 def lower_compare(lw: Lowering, node: nodes.Compare) -> Expr:
@@ -62,7 +80,7 @@ def compare(lw: Lowering, operator: str, left: Expr, right: Expr, node: nodes.No
     exact = _as_decimals(lw, left, right)
     if exact is not None:
         return _made(lw, operator, *exact)
-    raise Unvectorised(f"{operator} of a {left.type.kind} and a {right.type.kind}", node.lineno)
+    raise UnvectorisedError(f"{operator} of a {left.type.kind} and a {right.type.kind}", node.lineno)
 
 
 def _made(lw: Lowering, operator: str, left: Expr, right: Expr) -> Expr:
@@ -111,7 +129,7 @@ def _membership(lw: Lowering, left: Expr, container: nodes.Expr, node: nodes.Nod
         out = lw.constant(False)
         for item in bound.items:
             if not isinstance(item, Expr):
-                raise Unvectorised("membership in a nested list", node.lineno)
+                raise UnvectorisedError("membership in a nested list", node.lineno)
             out = lw.test("or", (out, compare(lw, "eq", left, item, node)))
         return out
     right = bound if isinstance(bound, Expr) else lower(lw, container)
@@ -119,22 +137,26 @@ def _membership(lw: Lowering, left: Expr, container: nodes.Expr, node: nodes.Nod
         return _among(lw, left, list(right.value), node)
     if right.type.kind == "str" and left.is_constant and isinstance(left.value, str):
         return lw.test("in_text", (right,), left.value)
-    if right.type.kind == "list" and right.type.item.kind == left.type.kind and left.type.kind in ("str", "int"):
+    if (
+        right.type.kind == "list"
+        and right.type.item.kind == left.type.kind
+        and left.type.kind in ("str", "int")
+    ):
         return lw.test("contains", (right, left))
-    raise Unvectorised(f"a {left.type.kind} in a {right.type.kind}", node.lineno)
+    raise UnvectorisedError(f"a {left.type.kind} in a {right.type.kind}", node.lineno)
 
 
 def _among(lw: Lowering, left: Expr, values: list[Any], node: nodes.Node) -> Expr:
     """Membership in constants; those of another kind can never be equal."""
     if left.type.kind not in ("str", "int", "bool"):
-        raise Unvectorised(f"a {left.type.kind} among constants", node.lineno)
+        raise UnvectorisedError(f"a {left.type.kind} among constants", node.lineno)
     kept: list[Any] = []
     for value in values:
         kind = type_of_constant(value).kind
         if kind == left.type.kind:
             kept.append(value)
         elif kind != "none" and (left.type.kind != "str" or kind == "object"):
-            raise Unvectorised("membership among constants of several kinds", node.lineno)
+            raise UnvectorisedError("membership among constants of several kinds", node.lineno)
     return lw.test("is_in", (left,), tuple(kept), None in values)
 
 
@@ -143,12 +165,12 @@ def lower_is(lw: Lowering, node: nodes.Test) -> Expr:
     from pipelines.render.expressions import bind  # the passes refer to each other
 
     if node.dyn_args is not None or node.dyn_kwargs is not None or node.kwargs:
-        raise Unvectorised(f"arguments of the test {node.name!r}", node.lineno)
+        raise UnvectorisedError(f"arguments of the test {node.name!r}", node.lineno)
     bound = bind(lw, node.node)
     if not isinstance(bound, Expr):
         if node.name in ("defined", "undefined"):
             return lw.constant(node.name == "defined")
-        raise Unvectorised(f"the test {node.name!r} of something that is no value", node.lineno)
+        raise UnvectorisedError(f"the test {node.name!r} of something that is no value", node.lineno)
     return lower_test_of(lw, node.name, bound, node.args, node)
 
 
@@ -157,10 +179,10 @@ def lower_test_of(lw: Lowering, name: object, value: Expr, args: list[nodes.Expr
     from pipelines.render.expressions import lower  # the passes refer to each other
 
     if not isinstance(name, str):
-        raise Unvectorised("a test's name that is no text", node.lineno)
+        raise UnvectorisedError("a test's name that is no text", node.lineno)
     if name in _TEST_OPERATORS:
         if len(args) != 1:
-            raise Unvectorised(f"arguments of the test {name!r}", node.lineno)
+            raise UnvectorisedError(f"arguments of the test {name!r}", node.lineno)
         operator = _TEST_OPERATORS[name]
         if operator == "in":
             return _membership(lw, value, args[0], node)
@@ -174,7 +196,7 @@ def _plain_test(lw: Lowering, name: str, value: Expr, args: list[nodes.Expr], no
         missing = lw.test("is_undefined", (value,))
         return missing if name == "undefined" else lw.negated(missing)
     if kind == "object":
-        raise Unvectorised(f"the test {name!r} of an object", node.lineno)
+        raise UnvectorisedError(f"the test {name!r} of an object", node.lineno)
     if name == "none":
         return lw.test("is_none", (value,), False)
     if name in _KIND_TESTS:
@@ -192,17 +214,21 @@ def _plain_test(lw: Lowering, name: str, value: Expr, args: list[nodes.Expr], no
     if name in ("true", "false") and kind == "bool":
         wanted = lw.constant(name == "true")
         return lw.test("equal", (value, wanted))
-    raise Unvectorised(f"the test {name!r} of a {kind}", node.lineno)
+    raise UnvectorisedError(f"the test {name!r} of a {kind}", node.lineno)
 
 
 def lookup(lw: Lowering, table: dict[Any, Any], key: Expr, node: nodes.Node) -> Expr:
     """An item of a constant dict by a computed key."""
     if key.is_constant:
-        return lw.constant(table[key.value]) if key.value in table else lw.make("missing", (lw.constant(1),), UNDEFINED)
+        return (
+            lw.constant(table[key.value])
+            if key.value in table
+            else lw.make("missing", (lw.constant(1),), UNDEFINED)
+        )
     types = {type_of_constant(v) for v in table.values()}
     if key.type.kind != "str" or len(types) != 1 or not all(isinstance(k, str) for k in table):
-        raise Unvectorised("a look-up in this dict", node.lineno)
-    (type,) = types
-    if type.kind not in ("str", "int", "float", "bool"):
-        raise Unvectorised("a look-up in a dict of lists or dicts", node.lineno)
-    return lw.make("lookup", (key,), type, tuple(table), tuple(table.values()))
+        raise UnvectorisedError("a look-up in this dict", node.lineno)
+    (shape,) = types
+    if shape.kind not in ("str", "int", "float", "bool"):
+        raise UnvectorisedError("a look-up in a dict of lists or dicts", node.lineno)
+    return lw.make("lookup", (key,), shape, tuple(table), tuple(table.values()))

@@ -1,7 +1,7 @@
 """What share of a template runs as kernels, and every place that does not, with its reason.
 
-Invariant: each node of the syntax tree that lowering meets counts once for each time it is lowered. Does not
-measure time.
+Invariant: each node of the syntax tree that lowering meets counts once for each time it is lowered.
+Does not measure time.
 """
 
 from __future__ import annotations

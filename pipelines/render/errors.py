@@ -44,15 +44,15 @@ class RowError:
     message: str
 
 
-class AbortMessage(TemplateRuntimeError):
+class AbortError(TemplateRuntimeError):
     """The author's `abort("reason")`."""
 
 
-class LimitExceeded(TemplateRuntimeError):
+class LimitError(TemplateRuntimeError):
     """A bound on loops, repetition or output was reached."""
 
 
-class NoneOutput(UndefinedError):
+class NoneOutputError(UndefinedError):
     """An output statement whose value is None."""
 
 

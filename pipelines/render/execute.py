@@ -35,13 +35,13 @@ class Run:
 
     def text(self, block: Block) -> Any:
         """The text of each row, null where undecided."""
-        return as_array(joined(self.pieces(block, self.frame, None), self.frame.size), self.frame.size)
+        return as_array(joined(self.pieces(block, self.frame, None)), self.frame.size)
 
     def captured(self, block: Block, frame: Frame) -> Any:
         """A block's text as a value, null where undecided."""
         active = frame.active
         noted, self.quiet = self.quiet, True
-        out = as_array(joined(self.pieces(block, frame, active), frame.size), frame.size)
+        out = as_array(joined(self.pieces(block, frame, active)), frame.size)
         frame.active, self.quiet = active, noted
         return out
 
@@ -88,7 +88,7 @@ class Run:
             sides.append(self.pieces(block, frame, inner) if inner.any() else [])
         out: list[Piece] = []
         for shared, then, otherwise in shared_pieces(*sides):
-            left, right = joined(then, frame.size), joined(otherwise, frame.size)
+            left, right = joined(then), joined(otherwise)
             if isinstance(left, str) and left == right:
                 out.append(left)
             else:
@@ -103,7 +103,7 @@ class Run:
         inner = None if active is None else active[child.parents]
         body: Piece = ""
         if child.size and (inner is None or inner.any()):
-            body = joined(self.pieces(stmt.body, child, inner), child.size)
+            body = joined(self.pieces(stmt.body, child, inner))
         lengths = np.diff(child.offsets)
         if isinstance(body, str):
             out = pc.binary_repeat(pa.scalar(body, pa.string()), pa.array(lengths)) if body else ""
@@ -111,7 +111,7 @@ class Run:
             out = text.joined_items(child.offsets, body)
         if stmt.otherwise.body:
             empty = lengths == 0 if child.refused is None else (lengths == 0) & ~child.refused
-            other = joined(self.pieces(stmt.otherwise, frame, empty if active is None else empty & active), frame.size)
+            other = joined(self.pieces(stmt.otherwise, frame, empty if active is None else empty & active))
             out = pc.if_else(arrow_mask(empty), _scalar(other), _scalar(out))
         if child.refused is not None:
             out = without(as_array(out, frame.size), child.refused)
@@ -157,7 +157,9 @@ class Run:
                 self.known[row] = RowError(row, place.template, place.line, None, "abort", reason)
 
 
-def shared_pieces(then: list[Piece], otherwise: list[Piece]) -> list[tuple[list[Piece], list[Piece], list[Piece]]]:
+def shared_pieces(
+    then: list[Piece], otherwise: list[Piece]
+) -> list[tuple[list[Piece], list[Piece], list[Piece]]]:
     """Both branches as (shared piece that follows, what only one has, what only the other has).
 
     An array that both branches emit is joined once and not chosen between: choosing copies it.
@@ -190,7 +192,7 @@ def as_array(piece: Piece, size: int) -> Any:
     return pa.repeat(pa.scalar(piece, pa.string()), size) if isinstance(piece, str) else piece
 
 
-def joined(pieces: Sequence[Piece], size: int) -> Piece:
+def joined(pieces: Sequence[Piece]) -> Piece:
     """The pieces of each row end to end: static text, or one array."""
     merged: list[Piece] = []
     for piece in pieces:

@@ -1,7 +1,7 @@
 """Pass 3a, lower expressions: a syntax tree becomes typed operations over the batch.
 
 Invariant: `lower` gives an expression whose values, None, Undefined and failures are Jinja2's, or raises
-`Unvectorised`. `lower_test` is the same for a truth value. Does not emit statements.
+`UnvectorisedError`. `lower_test` is the same for a truth value. Does not emit statements.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipelines.render.ir import Expr
 from pipelines.render.kernels.text import has_text
 from pipelines.render.lowering import Lowering
 from pipelines.render.sandbox import METHODS
-from pipelines.render.scope import Binding, LoopBinding, ModuleBinding, StaticList, Unvectorised
+from pipelines.render.scope import Binding, LoopBinding, ModuleBinding, StaticList, UnvectorisedError
 from pipelines.render.types import FLOAT, INT, MARKUP, STR, UNDEFINED, Type, type_of_arrow, unified
 
 
@@ -50,10 +50,10 @@ def lower(lw: Lowering, node: nodes.Expr) -> Expr:
         return lw.constant(value)
     handler = VALUES.get(type(node))
     if handler is None:
-        raise Unvectorised(f"{type(node).__name__} has no kernel", node.lineno)
+        raise UnvectorisedError(f"{type(node).__name__} has no kernel", node.lineno)
     try:
         made: Expr = handler(lw, node)
-    except Unvectorised:
+    except UnvectorisedError:
         lw.counter.vectorised = before
         raise
     lw.counter.vectorised += 1
@@ -84,13 +84,28 @@ def truth(lw: Lowering, value: Expr, node: nodes.Node) -> Expr:
     if value.name in _TESTS:
         return value
     if value.type.lazy:
-        raise Unvectorised("the truth of a generator", node.lineno)
+        raise UnvectorisedError("the truth of a generator", node.lineno)
     return lw.test("truthy", (value,))
 
 
 # Operations that give a boolean without None.
 _TESTS = frozenset(
-    "truthy not and or compare equal is_none is_of_kind is_in in_text affix is_whole_multiple contains is_undefined".split()
+    [
+        "truthy",
+        "not",
+        "and",
+        "or",
+        "compare",
+        "equal",
+        "is_none",
+        "is_of_kind",
+        "is_in",
+        "in_text",
+        "affix",
+        "is_whole_multiple",
+        "contains",
+        "is_undefined",
+    ]
 )
 
 
@@ -99,12 +114,12 @@ def _name(lw: Lowering, node: nodes.Name) -> Expr:
     if isinstance(bound, Expr):
         return bound
     if bound is not None:
-        raise Unvectorised(f"{node.name!r} is not a plain value here", node.lineno)
+        raise UnvectorisedError(f"{node.name!r} is not a plain value here", node.lineno)
     column = lw.column(node.name)
     if column is not None:
         return column
     if node.name in lw.environment.globals:
-        raise Unvectorised(f"the function {node.name!r} used as a value", node.lineno)
+        raise UnvectorisedError(f"the function {node.name!r} used as a value", node.lineno)
     return lw.undefined()
 
 
@@ -117,7 +132,7 @@ def _getattr(lw: Lowering, node: nodes.Getattr) -> Expr:
             found = base.scope.names.get(node.attr)
             if isinstance(found, Expr):
                 return found
-            raise Unvectorised("a macro used as a value", node.lineno)
+            raise UnvectorisedError("a macro used as a value", node.lineno)
     return attribute(lw, lower(lw, node.node), node.attr, node)
 
 
@@ -130,11 +145,11 @@ def attribute(lw: Lowering, base: Expr, name: str, node: nodes.Node) -> Expr:
         if at >= 0:
             return lw.make("field", (base,), type_of_arrow(base.type.arrow.field(at).type), name)
         if name in METHODS[dict]:
-            raise Unvectorised(f"the method {name!r} of a struct", node.lineno)
+            raise UnvectorisedError(f"the method {name!r} of a struct", node.lineno)
         return lw.make("missing", (base,), UNDEFINED)
     if kind in ("none", "undefined"):
         return lw.make("missing", (base,), UNDEFINED)
-    raise Unvectorised(f"the attribute {name!r} of a {kind}", node.lineno)
+    raise UnvectorisedError(f"the attribute {name!r} of a {kind}", node.lineno)
 
 
 def loop_attribute(lw: Lowering, loop: LoopBinding, name: str, node: nodes.Node) -> Expr:
@@ -146,18 +161,25 @@ def loop_attribute(lw: Lowering, loop: LoopBinding, name: str, node: nodes.Node)
         if name in ("index", "index0", "revindex", "revindex0", "length"):
             return lw.builder.make("loop_field", (), INT, (name,), loop.domain)
         if name in ("first", "last"):
-            return lw.builder.make("loop_field", (), Type("bool", lw.constant(True).type.arrow), (name,), loop.domain)
+            return lw.builder.make(
+                "loop_field", (), Type("bool", lw.constant(True).type.arrow), (name,), loop.domain
+            )
         if name in ("previtem", "nextitem"):
             assert loop.domain.items is not None
             return lw.builder.make("neighbour", (), loop.domain.items.type.item, (name,), loop.domain)
-        raise Unvectorised(f"loop.{name}", node.lineno)
+        raise UnvectorisedError(f"loop.{name}", node.lineno)
     at, length = loop.position, loop.length
     known = {
-        "index": at + 1, "index0": at, "first": at == 0, "last": at == length - 1, "length": length,
-        "revindex": length - at, "revindex0": length - at - 1,
-    }  # fmt: skip
+        "index": at + 1,
+        "index0": at,
+        "first": at == 0,
+        "last": at == length - 1,
+        "length": length,
+        "revindex": length - at,
+        "revindex0": length - at - 1,
+    }
     if name not in known:
-        raise Unvectorised(f"loop.{name}", node.lineno)
+        raise UnvectorisedError(f"loop.{name}", node.lineno)
     return lw.constant(known[name])
 
 
@@ -169,40 +191,44 @@ def _getitem(lw: Lowering, node: nodes.Getitem) -> Expr:
             item = bound.items[at]
             if isinstance(item, Expr):
                 return item
-        raise Unvectorised("an item of a list literal", node.lineno)
+        raise UnvectorisedError("an item of a list literal", node.lineno)
     if not isinstance(bound, Expr):
-        raise Unvectorised("an item of something that is no value", node.lineno)
+        raise UnvectorisedError("an item of something that is no value", node.lineno)
     if isinstance(node.arg, nodes.Slice):
         return _slice(lw, bound, node.arg)
     if bound.is_constant and isinstance(bound.value, dict):
         return comparisons.lookup(lw, bound.value, lower(lw, node.arg), node)
     if bound.type.lazy:
-        raise Unvectorised("an item of a generator", node.lineno)
+        raise UnvectorisedError("an item of a generator", node.lineno)
     if bound.type.kind == "list":
         position = lower(lw, node.arg)
         if position.type.kind != "int":
-            raise Unvectorised("a list's item by something other than an integer", node.lineno)
+            raise UnvectorisedError("a list's item by something other than an integer", node.lineno)
         return lw.make("index", (bound, position), bound.type.item)
     wanted = lw.literal(node.arg, "the key")
     if isinstance(wanted, str):
         return attribute(lw, bound, wanted, node)
-    raise Unvectorised(f"an item of a {bound.type.kind}", node.lineno)
+    raise UnvectorisedError(f"an item of a {bound.type.kind}", node.lineno)
 
 
 def _slice(lw: Lowering, base: Expr, node: nodes.Slice) -> Expr:
     if node.step is not None or base.type.lazy:
-        raise Unvectorised("a slice with a step", node.lineno)
-    start, stop = (None if part is None else lw.literal(part, "a slice's bound") for part in (node.start, node.stop))
+        raise UnvectorisedError("a slice with a step", node.lineno)
+    start, stop = (
+        None if part is None else lw.literal(part, "a slice's bound") for part in (node.start, node.stop)
+    )
     for bound in (start, stop):
-        if bound is not None and (not isinstance(bound, int) or isinstance(bound, bool) or abs(bound) > 2**31):
-            raise Unvectorised("a slice's bound that is no integer", node.lineno)
+        if bound is not None and (
+            not isinstance(bound, int) or isinstance(bound, bool) or abs(bound) > 2**31
+        ):
+            raise UnvectorisedError("a slice's bound that is no integer", node.lineno)
     if base.type.kind == "list":
         return lw.make("slice_list", (base,), base.type, start, stop)
     if base.type.kind == "str":
         if (start or 0) >= 0 and (stop is None or stop >= (start or 0)):
             return lw.make("slice_text", (base,), base.type, start or 0, stop)
         return lw.make("distinct", (base,), base.type, Sliced(start, stop))
-    raise Unvectorised(f"a slice of a {base.type.kind}", node.lineno)
+    raise UnvectorisedError(f"a slice of a {base.type.kind}", node.lineno)
 
 
 class Sliced:
@@ -229,7 +255,7 @@ def as_text(lw: Lowering, value: Expr, node: nodes.Node) -> Expr:
         return value
     if value.type.kind == "none" or has_text(value.type):
         return lw.make("to_text", (value,), STR.with_markup(value.type.markup))
-    raise Unvectorised(f"the text of a {value.type.kind}", node.lineno)
+    raise UnvectorisedError(f"the text of a {value.type.kind}", node.lineno)
 
 
 _NEVER_NONE = frozenset({"to_text", "concat", "capture", "cased", "join", "escape"})
@@ -255,9 +281,13 @@ def end_to_end(lw: Lowering, values: list[Expr], *, as_html: bool) -> Expr:
 
 
 _OPERATORS = {
-    nodes.Add: "add", nodes.Sub: "sub", nodes.Mul: "mul", nodes.Div: "truediv", nodes.FloorDiv: "floordiv",
+    nodes.Add: "add",
+    nodes.Sub: "sub",
+    nodes.Mul: "mul",
+    nodes.Div: "truediv",
+    nodes.FloorDiv: "floordiv",
     nodes.Mod: "mod",
-}  # fmt: skip
+}
 
 
 def _binary(lw: Lowering, node: nodes.BinExpr) -> Expr:
@@ -268,13 +298,13 @@ def _binary(lw: Lowering, node: nodes.BinExpr) -> Expr:
         return lw.make("arithmetic", (left, right), FLOAT if floats else INT, operator)
     if operator == "add" and left.type.kind == right.type.kind == "str":
         return end_to_end(lw, [left, right], as_html=left.type.markup or right.type.markup)
-    raise Unvectorised(f"{operator} of a {left.type.kind} and a {right.type.kind}", node.lineno)
+    raise UnvectorisedError(f"{operator} of a {left.type.kind} and a {right.type.kind}", node.lineno)
 
 
 def _negative(lw: Lowering, node: nodes.Neg) -> Expr:
     value = lower(lw, node.node)
     if not value.type.is_number:
-        raise Unvectorised(f"minus a {value.type.kind}", node.lineno)
+        raise UnvectorisedError(f"minus a {value.type.kind}", node.lineno)
     return lw.make("negative", (value,), FLOAT if value.type.kind == "float" else INT)
 
 

@@ -1,7 +1,8 @@
 """Pass 3f, the fallback: one expression or block that Jinja2 renders row by row.
 
-Invariant: it gets the values its free names have at this place, and is counted with its line and reason. When its
-names cannot be handed over, `Unvectorised` goes on to the statement around it, and at last to the template.
+Invariant: it gets the values its free names have at this place, and is counted with its line and
+reason. When its names cannot be handed over, `UnvectorisedError` goes on to the statement around it,
+and at last to the template.
 """
 
 from __future__ import annotations
@@ -17,29 +18,38 @@ from pipelines.render.kernels.rows import RowProgram
 from pipelines.render.lowering import Lowering
 from pipelines.render.pruning import Need, needs_of
 from pipelines.render.rowwise import compile_tree
-from pipelines.render.scope import Binding, LoopBinding, MacroBinding, ModuleBinding, StaticList, Unvectorised
+from pipelines.render.scope import (
+    Binding,
+    LoopBinding,
+    MacroBinding,
+    ModuleBinding,
+    StaticList,
+    UnvectorisedError,
+)
 from pipelines.render.translation import NAMES
 from pipelines.render.types import OBJECT
 
 # Statements that leave no name behind and can therefore be rendered on their own.
-SELF_CONTAINED = frozenset({nodes.For, nodes.With, nodes.CallBlock, nodes.FilterBlock, nodes.Include, nodes.Scope})
+SELF_CONTAINED = frozenset(
+    {nodes.For, nodes.With, nodes.CallBlock, nodes.FilterBlock, nodes.Include, nodes.Scope}
+)
 
 
-def statements(lw: Lowering, body: Sequence[nodes.Node], reason: Unvectorised) -> None:
+def statements(lw: Lowering, body: Sequence[nodes.Node], reason: UnvectorisedError) -> None:
     """Leaves statements to Jinja2."""
     program, values = _program(lw, list(body))
     _count(lw, body, reason)
     lw.emit(Rows(program, values, lw.wire))
 
 
-def output(lw: Lowering, node: nodes.Expr, reason: Unvectorised) -> None:
+def output(lw: Lowering, node: nodes.Expr, reason: UnvectorisedError) -> None:
     """Leaves one part of an output statement to Jinja2."""
     program, values = _program(lw, [nodes.Output([node], lineno=node.lineno)])
     _count(lw, [node], reason)
     lw.emit(Rows(program, values, lw.wire))
 
 
-def value(lw: Lowering, node: nodes.Expr, reason: Unvectorised) -> Expr:
+def value(lw: Lowering, node: nodes.Expr, reason: UnvectorisedError) -> Expr:
     """Leaves an expression to Jinja2; its value is a Python object for each row."""
     target = nodes.Name("result", "store", lineno=node.lineno)
     program, values = _program(lw, [nodes.Assign(target, node, lineno=node.lineno)])
@@ -52,7 +62,7 @@ def test(lw: Lowering, node: nodes.Expr, lower_test: Callable[[Lowering, nodes.E
     mark = lw.mark()
     try:
         return lower_test(lw, node)
-    except Unvectorised as reason:
+    except UnvectorisedError as reason:
         lw.reset(mark)
         return lw.test("truthy", (value(lw, node, reason),))
 
@@ -63,14 +73,14 @@ def binding(lw: Lowering, node: nodes.Expr, bind: Callable[[Lowering, nodes.Expr
     try:
         bound = bind(lw, node)
         if isinstance(bound, Expr) and bound.type.lazy:
-            raise Unvectorised("a generator bound to a name", node.lineno)
+            raise UnvectorisedError("a generator bound to a name", node.lineno)
         return bound
-    except Unvectorised as reason:
+    except UnvectorisedError as reason:
         lw.reset(mark)
         return value(lw, node, reason)
 
 
-def _count(lw: Lowering, body: Sequence[nodes.Node], reason: Unvectorised) -> None:
+def _count(lw: Lowering, body: Sequence[nodes.Node], reason: UnvectorisedError) -> None:
     first = body[0]
     size = sum(1 + sum(1 for _ in _inside(n)) for n in body)
     what = f"{type(first).__name__} … {type(body[-1]).__name__}" if len(body) > 1 else type(first).__name__
@@ -106,10 +116,16 @@ def _program(lw: Lowering, body: list[Any]) -> tuple[RowProgram, tuple[Expr, ...
             if column is not None:
                 names[name] = column
     if any(isinstance(n, nodes.Name) and n.name in ("super", "self") for part in body for n in _inside(part)):
-        raise Unvectorised("super or self in a row-wise block", body[0].lineno)
+        raise UnvectorisedError("super or self in a row-wise block", body[0].lineno)
     tree = nodes.Template([*prelude.values(), *body], lineno=1)
     row = _ambient(lw, tree)
-    made = RowProgram(lw.environment, compile_tree(lw.environment, tree, lw.template), tuple(names), tuple(row), _needs(lw, tree))
+    made = RowProgram(
+        lw.environment,
+        compile_tree(lw.environment, tree, lw.template),
+        tuple(names),
+        tuple(row),
+        _needs(lw, tree),
+    )
     return made, (*names.values(), *row.values())
 
 
@@ -126,7 +142,9 @@ def _ambient(lw: Lowering, tree: nodes.Node) -> dict[str, Expr]:
     """What helpers in the tree, or in anything it refers to, need of the row."""
     from pipelines.render.helpers import AMBIENT_NAMES, BY_NAME, ambient  # the passes refer to each other
 
-    uses = any(isinstance(n, (nodes.Include, nodes.Import, nodes.FromImport)) for n in tree.find_all(nodes.Stmt))
+    uses = any(
+        isinstance(n, (nodes.Include, nodes.Import, nodes.FromImport)) for n in tree.find_all(nodes.Stmt)
+    )
     for node in tree.find_all((nodes.Filter, nodes.Name)):
         uses = uses or getattr(node, "name", "") in BY_NAME or getattr(node, "name", "") in NAMES
     return {name: ambient(lw, name) for name in AMBIENT_NAMES} if uses else {}
@@ -134,7 +152,8 @@ def _ambient(lw: Lowering, tree: nodes.Node) -> dict[str, Expr]:
 
 def _free(lw: Lowering, body: list[Any]) -> set[str]:
     """The names that statements read from outside, also those of templates they include."""
-    tree = nodes.Template(body, lineno=1).set_environment(lw.environment)
+    tree = nodes.Template(body, lineno=1)
+    tree.set_environment(lw.environment)
     found = set(meta.find_undeclared_variables(tree))
     for include in tree.find_all(nodes.Include):
         assert isinstance(include.template, nodes.Const)
@@ -147,22 +166,26 @@ def _plain(bound: Binding, node: nodes.Node) -> Any:
         return [_plain(item, node) for item in bound.items]
     if isinstance(bound, Expr) and bound.is_constant:
         return bound.value
-    raise Unvectorised("a list literal of computed values in a row-wise piece", node.lineno)
+    raise UnvectorisedError("a list literal of computed values in a row-wise piece", node.lineno)
 
 
 def _loop(lw: Lowering, loop: LoopBinding, node: nodes.Node) -> Expr:
     if loop.domain is None:
-        raise Unvectorised("loop in a row-wise piece of an unrolled loop", node.lineno)
+        raise UnvectorisedError("loop in a row-wise piece of an unrolled loop", node.lineno)
     return lw.builder.make("loop_object", (), OBJECT, (), loop.domain)
 
 
 def _define(
-    lw: Lowering, name: str, found: MacroBinding | ModuleBinding, prelude: dict[int, nodes.Stmt], node: nodes.Node
+    lw: Lowering,
+    name: str,
+    found: MacroBinding | ModuleBinding,
+    prelude: dict[int, nodes.Stmt],
+    node: nodes.Node,
 ) -> set[str]:
     """Adds the statement that defines a macro or module; gives the names that it reads itself."""
     origin = lw.scope.origin(name)
     if origin is None:
-        raise Unvectorised(f"{name!r} in a row-wise piece", node.lineno)
+        raise UnvectorisedError(f"{name!r} in a row-wise piece", node.lineno)
     prelude[id(origin)] = origin
     if not isinstance(origin, nodes.Macro):
         return set()
@@ -170,7 +193,7 @@ def _define(
     free = _free(lw, [origin])
     for inner in free:
         if found.scope.lookup(inner) is not lw.scope.lookup(inner):
-            raise Unvectorised(f"{name!r}, which reads {inner!r} from elsewhere", node.lineno)
+            raise UnvectorisedError(f"{name!r}, which reads {inner!r} from elsewhere", node.lineno)
     return free
 
 
@@ -196,14 +219,18 @@ def namespace_run(body: Sequence[nodes.Node], at: int) -> int | None:
         for stmt in body[at:end]:
             if isinstance(stmt, nodes.Assign) and isinstance(stmt.target, nodes.Name):
                 names.add(stmt.target.name)
-            elif isinstance(stmt, (nodes.AssignBlock, nodes.Macro, nodes.Import, nodes.FromImport, nodes.Block, nodes.If)):
+            elif isinstance(
+                stmt, (nodes.AssignBlock, nodes.Macro, nodes.Import, nodes.FromImport, nodes.Block, nodes.If)
+            ):
                 names |= _stored(stmt)
     return end
 
 
 def _used(node: nodes.Node) -> set[str]:
     own = {node.name} if isinstance(node, (nodes.Name, nodes.NSRef)) else set()
-    return own | {n.name for n in node.find_all((nodes.Name, nodes.NSRef)) if isinstance(n, (nodes.Name, nodes.NSRef))}
+    return own | {
+        n.name for n in node.find_all((nodes.Name, nodes.NSRef)) if isinstance(n, (nodes.Name, nodes.NSRef))
+    }
 
 
 def _stored(node: nodes.Node) -> set[str]:

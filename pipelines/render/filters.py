@@ -1,8 +1,8 @@
 """Filters that have kernels: one entry each.
 
-Invariant: an entry's lowering gives what Jinja2's own filter gives on every value, or raises `Unvectorised`. A
-filter without an entry is rendered row by row. To add one: a function here and its line in `FILTERS`, with
-examples that the tests run through both engines.
+Invariant: an entry's lowering gives what Jinja2's own filter gives on every value, or raises
+`UnvectorisedError`. A filter without an entry is rendered row by row. To add one: a function here and
+its line in `FILTERS`, with examples that the tests run through both engines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipelines.render import helpers, listfilters
 from pipelines.render.functions import FUNCTIONS, Applied
 from pipelines.render.ir import Expr
 from pipelines.render.lowering import Lowering
-from pipelines.render.scope import Unvectorised
+from pipelines.render.scope import UnvectorisedError
 from pipelines.render.types import FLOAT, INT, MARKUP, STR, Type
 
 
@@ -33,9 +33,9 @@ class Use:
     def constants(self, lw: Lowering, *names: str) -> dict[str, Any]:
         """The arguments by name, each a constant."""
         if len(self.args) > len(names) or any(k not in names for k in self.kwargs):
-            raise Unvectorised(f"arguments of {self.node.name!r}", self.node.lineno)
+            raise UnvectorisedError(f"arguments of {self.node.name!r}", self.node.lineno)
         given = dict(zip(names, self.args, strict=False)) | dict(self.kwargs)
-        return {k: lw.literal(v, f"{k} of {self.node.name!r}") for k, v in given.items()}
+        return {key: lw.literal(held, f"{key} of {self.node.name!r}") for key, held in given.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,53 +53,62 @@ def lower_filter(lw: Lowering, node: nodes.Filter) -> Expr:
 
     entry = BY_NAME.get(node.name)
     if node.dyn_args is not None or node.dyn_kwargs is not None or node.node is None:
-        raise Unvectorised(f"arguments of {node.name!r}", node.lineno)
+        raise UnvectorisedError(f"arguments of {node.name!r}", node.lineno)
     if entry is None and node.name not in helpers.BY_NAME:
-        raise Unvectorised(f"the filter {node.name!r} has no kernel", node.lineno)
+        raise UnvectorisedError(f"the filter {node.name!r} has no kernel", node.lineno)
     value = bind(lw, node.node)
     if entry is None:
         if not isinstance(value, Expr):
-            raise Unvectorised(f"{node.name!r} of something that is no value", node.lineno)
+            raise UnvectorisedError(f"{node.name!r} of something that is no value", node.lineno)
         return helpers.lower_helper(lw, node.name, node, value)
     if not isinstance(value, Expr):
         value = listfilters.static_list(lw, value, node)
-    use = Use(value, tuple(node.args), {k.key: k.value for k in node.kwargs}, node)
+    use = Use(value, tuple(node.args), _by_key(node), node)
     return entry.lower(lw, use)
+
+
+def _by_key(node: nodes.Filter) -> dict[str, nodes.Expr]:
+    pairs: list[Any] = list(node.kwargs)
+    return {pair.key: pair.value for pair in pairs}
 
 
 def need(use: Use, *kinds: str) -> Type:
     """The value's type, which must be one of these kinds."""
-    type = use.value.type
-    if type.kind not in kinds or type.lazy:
-        raise Unvectorised(f"{use.node.name!r} of a {type.kind}", use.node.lineno)
-    return type
+    shape = use.value.type
+    if shape.kind not in kinds or shape.lazy:
+        raise UnvectorisedError(f"{use.node.name!r} of a {shape.kind}", use.node.lineno)
+    return shape
 
 
 def _cased(name: str) -> Callable[[Lowering, Use], Expr]:
     def lowered(lw: Lowering, use: Use) -> Expr:
-        type = need(use, "str")
+        shape = need(use, "str")
         chars = use.constants(lw, "chars") if name == "trim" else use.constants(lw)
-        if chars or type.markup:
-            raise Unvectorised(f"{name!r} of this text", use.node.lineno)
-        return lw.make("cased", (use.value,), type, name, _PYTHON[name])
+        if chars or shape.markup:
+            raise UnvectorisedError(f"{name!r} of this text", use.node.lineno)
+        return lw.make("cased", (use.value,), shape, name, _PYTHON[name])
 
     return lowered
 
 
 _PYTHON: dict[str, Callable[[str], str]] = {
-    "upper": str.upper, "lower": str.lower, "capitalize": str.capitalize, "trim": str.strip,
-    "ltrim": str.lstrip, "rtrim": str.rstrip,
-}  # fmt: skip
+    "upper": str.upper,
+    "lower": str.lower,
+    "capitalize": str.capitalize,
+    "trim": str.strip,
+    "ltrim": str.lstrip,
+    "rtrim": str.rstrip,
+}
 
 
 def _function(lw: Lowering, use: Use) -> Expr:
     """A pure function of text, evaluated once for each distinct value."""
     function = FUNCTIONS[use.node.name]
     if use.value.type.kind not in function.kinds or use.value.type.markup:
-        raise Unvectorised(f"{use.node.name!r} of a {use.value.type.kind}", use.node.lineno)
+        raise UnvectorisedError(f"{use.node.name!r} of a {use.value.type.kind}", use.node.lineno)
     arguments = use.constants(lw, *function.arguments)
     applied = Applied(use.node.name, tuple(sorted(arguments.items())), lw.html)
-    return lw.make("distinct", (use.value,), function.result_of(use.value.type, lw.html), applied)
+    return lw.make("distinct", (use.value,), function.result_of(lw.html), applied)
 
 
 def _default(lw: Lowering, use: Use) -> Expr:
@@ -118,8 +127,8 @@ def _default(lw: Lowering, use: Use) -> Expr:
 
 
 def _escape(lw: Lowering, use: Use) -> Expr:
-    type = need(use, "str")
-    return use.value if type.markup else lw.make("escape", (_text(lw, use),), MARKUP)
+    shape = need(use, "str")
+    return use.value if shape.markup else lw.make("escape", (_text(lw, use),), MARKUP)
 
 
 def _text(lw: Lowering, use: Use) -> Expr:
@@ -142,48 +151,52 @@ def _length(lw: Lowering, use: Use) -> Expr:
 
 
 def _replace(lw: Lowering, use: Use) -> Expr:
-    type = need(use, "str")
+    shape = need(use, "str")
     given = use.constants(lw, "old", "new", "count")
     old, new = given.get("old"), given.get("new")
     if not isinstance(old, str) or not isinstance(new, str) or not old or "count" in given:
-        raise Unvectorised("'replace' with these arguments", use.node.lineno)
-    if type.markup or hasattr(old, "__html__") or hasattr(new, "__html__"):
-        raise Unvectorised("'replace' in HTML", use.node.lineno)
+        raise UnvectorisedError("'replace' with these arguments", use.node.lineno)
+    if shape.markup or hasattr(old, "__html__") or hasattr(new, "__html__"):
+        raise UnvectorisedError("'replace' in HTML", use.node.lineno)
     return lw.make("replace", (use.value,), STR, old, new)
 
 
 def _absolute(lw: Lowering, use: Use) -> Expr:
-    type = need(use, "int", "float")
-    return lw.make("absolute", (use.value,), type)
+    shape = need(use, "int", "float")
+    return lw.make("absolute", (use.value,), shape)
 
 
 def _round(lw: Lowering, use: Use) -> Expr:
-    type = need(use, "int", "float")
+    shape = need(use, "int", "float")
     given = use.constants(lw, "precision", "method")
     precision, method = given.get("precision", 0), given.get("method", "common")
-    if method not in ("common", "ceil", "floor") or not isinstance(precision, int) or not -9 <= precision <= 9:
-        raise Unvectorised("'round' with these arguments", use.node.lineno)
-    result = INT if type.kind == "int" and method == "common" else FLOAT
+    if (
+        method not in ("common", "ceil", "floor")
+        or not isinstance(precision, int)
+        or not -9 <= precision <= 9
+    ):
+        raise UnvectorisedError("'round' with these arguments", use.node.lineno)
+    result = INT if shape.kind == "int" and method == "common" else FLOAT
     return lw.make("round", (use.value,), result, precision, method)
 
 
 def _int(lw: Lowering, use: Use) -> Expr:
-    type = need(use, "str", "int", "float", "bool")
+    shape = need(use, "str", "int", "float", "bool")
     given = use.constants(lw, "default", "base")
-    if type.kind == "int" and not given:
+    if shape.kind == "int" and not given:
         return lw.make("arithmetic", (use.value, lw.constant(0)), INT, "add")
-    if type.kind == "str" and type.markup:
-        raise Unvectorised("'int' of HTML", use.node.lineno)
+    if shape.kind == "str" and shape.markup:
+        raise UnvectorisedError("'int' of HTML", use.node.lineno)
     return lw.make("distinct", (use.value,), INT, Applied("int", tuple(sorted(given.items())), lw.html))
 
 
 def _float(lw: Lowering, use: Use) -> Expr:
-    type = need(use, "str", "int", "float", "bool")
+    shape = need(use, "str", "int", "float", "bool")
     given = use.constants(lw, "default")
-    if type.kind == "float" and not given:
+    if shape.kind == "float" and not given:
         return lw.make("arithmetic", (use.value, lw.constant(0.0)), FLOAT, "sub")
-    if type.kind == "str" and type.markup:
-        raise Unvectorised("'float' of HTML", use.node.lineno)
+    if shape.kind == "str" and shape.markup:
+        raise UnvectorisedError("'float' of HTML", use.node.lineno)
     return lw.make("distinct", (use.value,), FLOAT, Applied("float", tuple(sorted(given.items())), lw.html))
 
 
@@ -202,7 +215,11 @@ FILTERS: tuple[Entry, ...] = (
     Entry("count", _length, ("value|count",)),
     Entry("replace", _replace, ("value|replace('a', '<b>')",)),
     Entry("abs", _absolute, ("value|abs",)),
-    Entry("round", _round, ("value|round", "value|round(2)", "value|round(1, 'ceil')", "value|round(1, 'floor')")),
+    Entry(
+        "round",
+        _round,
+        ("value|round", "value|round(2)", "value|round(1, 'ceil')", "value|round(1, 'floor')"),
+    ),
     Entry("int", _int, ("value|int", "value|int(7)")),
     Entry("float", _float, ("value|float", "value|float(0.5)")),
     Entry("first", listfilters.edge, ("value|first",)),

@@ -1,7 +1,8 @@
 """The field's helpers as pure functions: money, numbers, dates, plurals, links, stable choices.
 
-Invariant: a result depends on the arguments only; locale, time zone and ids are arguments like the others. A value
-that is missing raises, so that the row fails. Does not know how either engine calls them.
+Invariant: a result depends on the arguments only; locale, time zone and ids are arguments like the
+others. A value that is missing raises, so that the row fails. Does not know how either engine calls
+them.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def money(value: Any, currency: Any, locale: str) -> str:
     """An amount with its currency: `{{ total|money("EUR") }}`."""
     code = _text(currency, "money")
     return str(
-        format_currency(_number(value, "money"), code, locale=locale_named(locale), numbering_system="default")
+        format_currency(
+            _number(value, "money"), code, locale=locale_named(locale), numbering_system="default"
+        )
     )
 
 
@@ -82,13 +85,17 @@ def number(value: Any, digits: Any, locale: str) -> str:
 
 def percent(value: Any, locale: str) -> str:
     """A share as a percentage: 0.25 is 25 %."""
-    return str(format_percent(_number(value, "percent"), locale=locale_named(locale), numbering_system="default"))
+    return str(
+        format_percent(_number(value, "percent"), locale=locale_named(locale), numbering_system="default")
+    )
 
 
 def compact(value: Any, locale: str) -> str:
     """A short form of a large number: 12K."""
     return str(
-        format_compact_decimal(_number(value, "compact"), locale=locale_named(locale), numbering_system="default")
+        format_compact_decimal(
+            _number(value, "compact"), locale=locale_named(locale), numbering_system="default"
+        )
     )
 
 
@@ -100,31 +107,31 @@ def _moment(value: Any, helper: str) -> dt.datetime:
     return value if value.tzinfo is not None else value.replace(tzinfo=dt.timezone.utc)
 
 
-def date(value: Any, format: Any, locale: str, time_zone: str) -> str:
+def date(value: Any, pattern: Any, locale: str, time_zone: str) -> str:
     """A date in the recipient's locale; of a moment, the date in the recipient's time zone."""
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         day: dt.date = value
     else:
         day = _moment(value, "date").astimezone(zone_named(time_zone)).date()
-    return str(format_date(day, _text(format, "date"), locale=locale_named(locale)))
+    return str(format_date(day, _text(pattern, "date"), locale=locale_named(locale)))
 
 
-def time(value: Any, format: Any, locale: str, time_zone: str) -> str:
+def time(value: Any, pattern: Any, locale: str, time_zone: str) -> str:
     """The time of day in the recipient's locale and time zone."""
     moment = _moment(value, "time")
-    return str(format_time(moment, _text(format, "time"), tzinfo=zone_named(time_zone), locale=locale_named(locale)))
+    return str(
+        format_time(moment, _text(pattern, "time"), tzinfo=zone_named(time_zone), locale=locale_named(locale))
+    )
 
 
-def datetime(value: Any, format: Any, locale: str, time_zone: str) -> str:
+def datetime(value: Any, pattern: Any, locale: str, time_zone: str) -> str:
     """A moment in the recipient's locale and time zone."""
     moment = _moment(value, "datetime")
-    zone, form = zone_named(time_zone), _text(format, "datetime")
+    zone, form = zone_named(time_zone), _text(pattern, "datetime")
     return str(format_datetime(moment, form, tzinfo=zone, locale=locale_named(locale)))
 
 
-def plural(
-    value: Any, other: Any, one: Any, two: Any, few: Any, many: Any, zero: Any, locale: str
-) -> str:
+def plural(value: Any, other: Any, one: Any, two: Any, few: Any, many: Any, zero: Any, locale: str) -> str:
     """The word for a number by the locale's plural rule: `{{ n|plural("items", one="item") }}`."""
     category = locale_named(locale).plural_form(_number(value, "plural"))
     words = {"zero": zero, "one": one, "two": two, "few": few, "many": many}
@@ -144,13 +151,17 @@ def _link(helper: str, base: str, context: RenderContext, claim: LinkClaim, purp
     return signed_url(base, context.signing_key, claim, purpose)
 
 
-def unsubscribe_url(context: RenderContext, message_id: Any, customer_id: Any, channel: Any, topic: Any) -> str:
+def unsubscribe_url(
+    context: RenderContext, message_id: Any, customer_id: Any, channel: Any, topic: Any
+) -> str:
     """The signed link that ends this topic on this channel for this customer."""
     claim = _claim("unsubscribe_url", message_id, customer_id, channel, topic)
     return _link("unsubscribe_url", context.unsubscribe_base_url, context, claim, UNSUBSCRIBE)
 
 
-def preferences_url(context: RenderContext, message_id: Any, customer_id: Any, channel: Any, topic: Any) -> str:
+def preferences_url(
+    context: RenderContext, message_id: Any, customer_id: Any, channel: Any, topic: Any
+) -> str:
     """The signed link to the customer's preferences."""
     claim = _claim("preferences_url", message_id, customer_id, channel, topic)
     return _link("preferences_url", context.preferences_base_url, context, claim, PREFERENCES)
@@ -159,7 +170,7 @@ def preferences_url(context: RenderContext, message_id: Any, customer_id: Any, c
 def track(
     url: Any, context: RenderContext, message_id: Any, customer_id: Any, channel: Any, topic: Any
 ) -> str:
-    """The link through the click counter; the target is part of what is signed. Without a counter, the link itself."""
+    """The link through the click counter, its target signed; without a counter, the target itself."""
     target = _text(url, "track")
     if not context.track_base_url:
         return target

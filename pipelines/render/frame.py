@@ -15,20 +15,22 @@ from pipelines.render.frame_protocol import RunLike
 from pipelines.render.ir import Domain, Expr
 from pipelines.render.kernels.rows import as_object
 from pipelines.render.kernels.table import KERNELS
-from pipelines.render.kernels.vector import Mask, Vec
+from pipelines.render.kernels.vector import Mask, Vec, either
 
-# A batch that unrolls to more loop items than this is rendered in halves: 4 M items × 100 bytes = 400 MB.
+# A batch that unrolls to more loop items than this is rendered in halves: 4 M items of 100 bytes = 400 MB.
 MOST_ITEMS = 4_000_000
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """The batch must be rendered in smaller pieces."""
 
 
 class Frame:
     """The rows of one domain."""
 
-    def __init__(self, domain: Domain, size: int, parent: Frame | None, parents: Any, items: Any, offsets: Any) -> None:
+    def __init__(
+        self, domain: Domain, size: int, parent: Frame | None, parents: Any, items: Any, offsets: Any
+    ) -> None:
         self.domain = domain
         self.size = size
         self.parent = parent
@@ -111,14 +113,14 @@ class Frame:
         refused = value.failed
         if data.null_count:
             nulls = value.nulls()
-            refused = nulls if refused is None else refused | nulls
+            refused = either(refused, nulls)
         lengths = data.value_lengths()
         counts = (lengths.fill_null(0) if lengths.null_count else lengths).to_numpy(zero_copy_only=False)
         offsets = np.zeros(self.size + 1, np.int64)
         np.cumsum(counts, out=offsets[1:])
         total = int(offsets[-1])
         if total > MOST_ITEMS:
-            raise TooLarge
+            raise TooLargeError
         parents = np.repeat(np.arange(self.size, dtype=np.int64), counts)
         frame = Frame(domain, total, self, parents, data.flatten(), offsets)
         frame.refused = refused

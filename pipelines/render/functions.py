@@ -1,7 +1,7 @@
 """Pure functions of one value that are evaluated once for each distinct value of a batch.
 
-Invariant: each calls Jinja2's own filter, so its result is Jinja2's by construction; it reads nothing but its
-arguments. Does not vectorise the function itself.
+Invariant: each calls Jinja2's own filter, so its result is Jinja2's by construction; it reads nothing
+but its arguments. Does not vectorise the function itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Function:
     examples: tuple[str, ...]
     html_result: Type | None = None
 
-    def result_of(self, value: Type, html: bool) -> Type:
+    def result_of(self, html: bool) -> Type:
         return self.html_result if html and self.html_result is not None else self.result
 
 
@@ -65,14 +65,20 @@ class Applied:
 
 _ALL = (
     Function("title", ("str",), (), STR, ("value|title",)),
-    Function("truncate", ("str",), ("length", "killwords", "end", "leeway"), STR, ("value|truncate(5, true)",)),
+    Function(
+        "truncate", ("str",), ("length", "killwords", "end", "leeway"), STR, ("value|truncate(5, true)",)
+    ),
     Function("wordcount", ("str",), (), INT, ("value|wordcount",)),
     Function("wordwrap", ("str",), ("width", "break_long_words", "wrapstring"), STR, ("value|wordwrap(4)",)),
     Function("striptags", ("str",), (), STR, ("value|striptags",)),
     Function("urlencode", ("str",), (), STR, ("value|urlencode",)),
     Function("forceescape", ("str",), (), MARKUP, ("value|forceescape",)),
     Function(
-        "filesizeformat", ("int", "float"), ("binary",), STR, ("value|filesizeformat", "value|filesizeformat(true)")
+        "filesizeformat",
+        ("int", "float"),
+        ("binary",),
+        STR,
+        ("value|filesizeformat", "value|filesizeformat(true)"),
     ),
     Function("int", ("str", "int", "float", "bool"), ("default", "base"), INT, ()),
     Function("float", ("str", "int", "float", "bool"), ("default",), FLOAT, ()),

@@ -1,8 +1,8 @@
 """The helpers in both engines: one entry each.
 
-Invariant: both engines call the same pure function with the same arguments, so that they agree by construction.
-The recipient's locale, time zone and ids come from the row, never from names that a template sets. To add one: a
-pure function in `formats` and its line in `HELPERS`.
+Invariant: both engines call the same pure function with the same arguments, so that they agree by
+construction. The recipient's locale, time zone and ids come from the row, never from names that a
+template sets. To add one: a pure function in `formats` and its line in `HELPERS`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipelines.render import formats
 from pipelines.render.ir import Expr
 from pipelines.render.lowering import Lowering
 from pipelines.render.sandbox import AMBIENT, ReferenceEnvironment
-from pipelines.render.scope import Unvectorised
+from pipelines.render.scope import UnvectorisedError
 from pipelines.render.settings import RenderContext
 from pipelines.render.types import INT, STR, Type
 
@@ -41,32 +41,113 @@ class Helper:
 
 
 HELPERS: tuple[Helper, ...] = (
-    Helper("money", formats.money, (("value", _REQUIRED), ("currency", _REQUIRED)), ("locale",), True,
-           examples=("value|money('EUR')",)),
-    Helper("number", formats.number, (("value", _REQUIRED), ("digits", None)), ("locale",), True,
-           examples=("value|number", "value|number(2)")),
-    Helper("percent", formats.percent, (("value", _REQUIRED),), ("locale",), True, examples=("value|percent",)),
-    Helper("compact", formats.compact, (("value", _REQUIRED),), ("locale",), True, examples=("value|compact",)),
-    Helper("date", formats.date, (("value", _REQUIRED), ("format", "medium")), ("locale", "time_zone"), True,
-           examples=("value|date", "value|date('full')", "value|date('EEEE d MMM')")),
-    Helper("time", formats.time, (("value", _REQUIRED), ("format", "short")), ("locale", "time_zone"), True,
-           examples=("value|time",)),
-    Helper("datetime", formats.datetime, (("value", _REQUIRED), ("format", "medium")), ("locale", "time_zone"), True,
-           examples=("value|datetime('short')",)),
-    Helper("plural", formats.plural,
-           (("value", _REQUIRED), ("other", _REQUIRED), ("one", None), ("two", None), ("few", None), ("many", None),
-            ("zero", None)), ("locale",), True, examples=("value|plural('items', one='item')",)),
-    Helper("track", formats.track, (("url", _REQUIRED),), _LINK, False, remembered=False,
-           examples=("track('https://example.org/a?b=c')",)),
-    Helper("unsubscribe_url", formats.unsubscribe_url, (), _LINK, False, remembered=False,
-           examples=("unsubscribe_url()",)),
-    Helper("preferences_url", formats.preferences_url, (), _LINK, False, remembered=False,
-           examples=("preferences_url()",)),
-    Helper("bucket", formats.bucket, (("size", _REQUIRED), ("salt", "")), ("customer_id",), False, INT,
-           examples=("bucket(10)", "bucket(3, 'b')")),
-    Helper("pick", formats.pick, (("choices", _REQUIRED), ("salt", "")), ("message_id",), False,
-           examples=("pick(['a', 'b', 'c'])",)),
-)  # fmt: skip
+    Helper(
+        "money",
+        formats.money,
+        (("value", _REQUIRED), ("currency", _REQUIRED)),
+        ("locale",),
+        True,
+        examples=("value|money('EUR')",),
+    ),
+    Helper(
+        "number",
+        formats.number,
+        (("value", _REQUIRED), ("digits", None)),
+        ("locale",),
+        True,
+        examples=("value|number", "value|number(2)"),
+    ),
+    Helper(
+        "percent", formats.percent, (("value", _REQUIRED),), ("locale",), True, examples=("value|percent",)
+    ),
+    Helper(
+        "compact", formats.compact, (("value", _REQUIRED),), ("locale",), True, examples=("value|compact",)
+    ),
+    Helper(
+        "date",
+        formats.date,
+        (("value", _REQUIRED), ("format", "medium")),
+        ("locale", "time_zone"),
+        True,
+        examples=("value|date", "value|date('full')", "value|date('EEEE d MMM')"),
+    ),
+    Helper(
+        "time",
+        formats.time,
+        (("value", _REQUIRED), ("format", "short")),
+        ("locale", "time_zone"),
+        True,
+        examples=("value|time",),
+    ),
+    Helper(
+        "datetime",
+        formats.datetime,
+        (("value", _REQUIRED), ("format", "medium")),
+        ("locale", "time_zone"),
+        True,
+        examples=("value|datetime('short')",),
+    ),
+    Helper(
+        "plural",
+        formats.plural,
+        (
+            ("value", _REQUIRED),
+            ("other", _REQUIRED),
+            ("one", None),
+            ("two", None),
+            ("few", None),
+            ("many", None),
+            ("zero", None),
+        ),
+        ("locale",),
+        True,
+        examples=("value|plural('items', one='item')",),
+    ),
+    Helper(
+        "track",
+        formats.track,
+        (("url", _REQUIRED),),
+        _LINK,
+        False,
+        remembered=False,
+        examples=("track('https://example.org/a?b=c')",),
+    ),
+    Helper(
+        "unsubscribe_url",
+        formats.unsubscribe_url,
+        (),
+        _LINK,
+        False,
+        remembered=False,
+        examples=("unsubscribe_url()",),
+    ),
+    Helper(
+        "preferences_url",
+        formats.preferences_url,
+        (),
+        _LINK,
+        False,
+        remembered=False,
+        examples=("preferences_url()",),
+    ),
+    Helper(
+        "bucket",
+        formats.bucket,
+        (("size", _REQUIRED), ("salt", "")),
+        ("customer_id",),
+        False,
+        INT,
+        examples=("bucket(10)", "bucket(3, 'b')"),
+    ),
+    Helper(
+        "pick",
+        formats.pick,
+        (("choices", _REQUIRED), ("salt", "")),
+        ("message_id",),
+        False,
+        examples=("pick(['a', 'b', 'c'])",),
+    ),
+)
 
 BY_NAME: Mapping[str, Helper] = {h.name: h for h in HELPERS}
 
@@ -104,10 +185,15 @@ def ambient(lw: Lowering, name: str) -> Expr:
     default = {"locale": lw.context.locale, "time_zone": lw.context.time_zone}.get(name)
     out = lw.constant(default)
     for column, member in reversed(_SOURCES[name]):
-        type = lw.columns.get(column)
-        if type is None or type.kind != "struct" or type.arrow is None or type.arrow.get_field_index(member) < 0:
+        shape = lw.columns.get(column)
+        if (
+            shape is None
+            or shape.kind != "struct"
+            or shape.arrow is None
+            or shape.arrow.get_field_index(member) < 0
+        ):
             continue
-        base = lw.builder.make("column", (), type, (column,))
+        base = lw.builder.make("column", (), shape, (column,))
         value = attribute(lw, base, member, nodes.Name(column, "load", lineno=1))
         if value.type.kind != "str":
             continue
@@ -168,17 +254,17 @@ def lower_helper(lw: Lowering, name: str, node: nodes.Call | nodes.Filter, value
     """A helper's value: its function once for each distinct combination of arguments."""
     helper = BY_NAME.get(name)
     if helper is None or helper.is_filter != (value is not None):
-        raise Unvectorised(f"the function {name!r}", node.lineno)
+        raise UnvectorisedError(f"the function {name!r}", node.lineno)
     given = _given(lw, helper, node, value)
     if helper.name == "pick":
         return _pick(lw, given, node)
     args: list[Expr] = []
     for key, default in helper.arguments:
         if key not in given and default is _REQUIRED:
-            raise Unvectorised(f"{name} without {key}", node.lineno)
+            raise UnvectorisedError(f"{name} without {key}", node.lineno)
         args.append(given.get(key) or lw.constant(default))
     if any(a.type.kind in ("object", "list", "struct", "undefined") for a in args):
-        raise Unvectorised(f"{name} of such a value", node.lineno)
+        raise UnvectorisedError(f"{name} of such a value", node.lineno)
     args += [lw.constant(None) if a == "context" else ambient(lw, a) for a in helper.ambient]
     if not helper.remembered:
         lw.counter.note(f"{name}: signed row by row in Python (HMAC), without Jinja2")
@@ -186,7 +272,9 @@ def lower_helper(lw: Lowering, name: str, node: nodes.Call | nodes.Filter, value
     return lw.make("helper", tuple(args), helper.result, lw.helper_call(helper), slot)
 
 
-def _given(lw: Lowering, helper: Helper, node: nodes.Call | nodes.Filter, value: Expr | None) -> dict[str, Expr]:
+def _given(
+    lw: Lowering, helper: Helper, node: nodes.Call | nodes.Filter, value: Expr | None
+) -> dict[str, Expr]:
     from pipelines.render.expressions import bind  # the passes refer to each other
     from pipelines.render.scope import StaticList
 
@@ -195,17 +283,20 @@ def _given(lw: Lowering, helper: Helper, node: nodes.Call | nodes.Filter, value:
     for argument in node.args:
         bound = bind(lw, argument)
         if isinstance(bound, StaticList) and helper.name == "pick":
-            bound = lw.constant([i.value if isinstance(i, Expr) and i.is_constant else None for i in bound.items])
+            bound = lw.constant(
+                [i.value if isinstance(i, Expr) and i.is_constant else None for i in bound.items]
+            )
         held.append(bound)
     if len(held) > len(names):
-        raise Unvectorised(f"arguments of {helper.name}", node.lineno)
+        raise UnvectorisedError(f"arguments of {helper.name}", node.lineno)
     given = dict(zip(names, held, strict=False))
-    for pair in node.kwargs:
+    pairs: list[Any] = list(node.kwargs)
+    for pair in pairs:
         if pair.key not in names or pair.key in given:
-            raise Unvectorised(f"arguments of {helper.name}", node.lineno)
+            raise UnvectorisedError(f"arguments of {helper.name}", node.lineno)
         given[pair.key] = bind(lw, pair.value)
     if not all(isinstance(v, Expr) for v in given.values()):
-        raise Unvectorised(f"arguments of {helper.name}", node.lineno)
+        raise UnvectorisedError(f"arguments of {helper.name}", node.lineno)
     return given
 
 
@@ -227,11 +318,16 @@ class Picked:
 
 def _pick(lw: Lowering, given: dict[str, Expr], node: nodes.Call | nodes.Filter) -> Expr:
     choices, salt = given.get("choices"), given.get("salt") or lw.constant("")
-    if choices is None or not choices.is_constant or not salt.is_constant or not isinstance(choices.value, (list, tuple)):
-        raise Unvectorised("pick of something that is no literal", node.lineno)
+    if (
+        choices is None
+        or not choices.is_constant
+        or not salt.is_constant
+        or not isinstance(choices.value, (list, tuple))
+    ):
+        raise UnvectorisedError("pick of something that is no literal", node.lineno)
     if not choices.value or not all(type(c) is str for c in choices.value) or type(salt.value) is not str:
-        raise Unvectorised("pick of something that is no list of texts", node.lineno)
+        raise UnvectorisedError("pick of something that is no list of texts", node.lineno)
     message_id = ambient(lw, "message_id")
     if message_id.is_constant:
-        raise Unvectorised("pick without message.message_id", node.lineno)
+        raise UnvectorisedError("pick without message.message_id", node.lineno)
     return lw.make("distinct", (message_id,), STR, Picked(tuple(choices.value), salt.value))

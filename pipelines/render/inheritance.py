@@ -1,8 +1,8 @@
 """Pass 2, resolve: other templates become part of this one while it is compiled.
 
-Invariant: an include is lowered where it stands with the names it sees there, an import is a scope, and a chain of
-`extends` is its root with the innermost blocks. What Jinja2 decides only at run time is refused to the row-wise
-engine. Does not read sources: `parse` has.
+Invariant: an include is lowered where it stands with the names it sees there, an import is a scope, and
+a chain of `extends` is its root with the innermost blocks. What Jinja2 decides only at run time is
+refused to the row-wise engine. Does not read sources: `parse` has.
 """
 
 from __future__ import annotations
@@ -10,10 +10,18 @@ from __future__ import annotations
 from jinja2 import nodes
 
 from pipelines.render.lowering import Lowering
-from pipelines.render.scope import MacroBinding, ModuleBinding, Scope, Unvectorised
+from pipelines.render.scope import MacroBinding, ModuleBinding, Scope, UnvectorisedError
 
 # What may stand beside `extends` in a child template: anything that emits nothing.
-_SILENT = (nodes.Extends, nodes.Assign, nodes.AssignBlock, nodes.Macro, nodes.Import, nodes.FromImport, nodes.Block)
+_SILENT = (
+    nodes.Extends,
+    nodes.Assign,
+    nodes.AssignBlock,
+    nodes.Macro,
+    nodes.Import,
+    nodes.FromImport,
+    nodes.Block,
+)
 
 
 def lower_template(lw: Lowering, name: str) -> None:
@@ -30,12 +38,14 @@ def lower_template(lw: Lowering, name: str) -> None:
             break
         with lw.within(scope=scope, template=name) as silent:
             for stmt in tree.body:
-                if isinstance(stmt, nodes.Output) and all(isinstance(c, nodes.TemplateData) for c in stmt.nodes):
+                if isinstance(stmt, nodes.Output) and all(
+                    isinstance(c, nodes.TemplateData) for c in stmt.nodes
+                ):
                     if not _comes_after(tree, stmt) and any(c.data for c in stmt.nodes):  # type: ignore[attr-defined]  # checked above
-                        raise Unvectorised("text before extends", stmt.lineno)
+                        raise UnvectorisedError("text before extends", stmt.lineno)
                     continue
                 if not isinstance(stmt, _SILENT):
-                    raise Unvectorised("a statement beside extends", stmt.lineno)
+                    raise UnvectorisedError("a statement beside extends", stmt.lineno)
                 if not isinstance(stmt, (nodes.Extends, nodes.Block)):
                     lower_stmt(lw, stmt)
         for made in silent.body:
@@ -50,7 +60,7 @@ def lower_template(lw: Lowering, name: str) -> None:
 def _extends(tree: nodes.Template) -> str | None:
     found = [s for s in tree.body if isinstance(s, nodes.Extends)]
     if len(list(tree.find_all(nodes.Extends))) != len(found) or len(found) > 1:
-        raise Unvectorised("extends inside a statement", tree.lineno)
+        raise UnvectorisedError("extends inside a statement", tree.lineno)
     if not found:
         return None
     assert isinstance(found[0].template, nodes.Const)
@@ -69,7 +79,7 @@ def _comes_after(tree: nodes.Template, stmt: nodes.Node) -> bool:
 def lower_block(lw: Lowering, node: nodes.Block) -> None:
     """A block: the innermost definition of it. It sees the template's names, not a loop's, unless scoped."""
     if node.required:
-        raise Unvectorised("a required block", node.lineno)
+        raise UnvectorisedError("a required block", node.lineno)
     _block(lw, node.name, 0, lw.scope if node.scoped else lw.root_scope)
 
 
@@ -104,7 +114,7 @@ def lower_include(lw: Lowering, node: nodes.Include) -> None:
     name = str(node.template.value)
     tree = lw.parsed[name].tree
     if any(True for _ in tree.find_all((nodes.Extends, nodes.Block))):
-        raise Unvectorised("an included template with blocks", node.lineno)
+        raise UnvectorisedError("an included template with blocks", node.lineno)
     scope = lw.scope.inner() if node.with_context else Scope(isolated=True)
     with lw.inlining(node), lw.within(scope=scope, template=name) as block:
         lower_body(lw, tree.body)
@@ -117,17 +127,17 @@ def _module(lw: Lowering, name: str, with_context: bool, node: nodes.Node) -> Sc
     from pipelines.render.statements import lower_stmt  # the passes refer to each other
 
     if with_context:
-        raise Unvectorised("import with context", node.lineno)
+        raise UnvectorisedError("import with context", node.lineno)
     scope = Scope(isolated=True)
     with lw.within(scope=scope, template=name, domain=lw.builder.root) as block:
         for stmt in lw.parsed[name].tree.body:
             if isinstance(stmt, nodes.Output):
                 if all(isinstance(c, nodes.TemplateData) for c in stmt.nodes):
                     continue
-                raise Unvectorised("output in an imported template", stmt.lineno)
+                raise UnvectorisedError("output in an imported template", stmt.lineno)
             lower_stmt(lw, stmt)
     if any(type(s).__name__ not in ("Force",) for s in block.body):
-        raise Unvectorised("statements in an imported template", node.lineno)
+        raise UnvectorisedError("statements in an imported template", node.lineno)
     return scope
 
 
@@ -146,6 +156,6 @@ def lower_from_import(lw: Lowering, node: nodes.FromImport) -> None:
         source, target = name if isinstance(name, tuple) else (name, name)
         found = scope.names.get(source)
         if found is None:
-            raise Unvectorised(f"the import of {source!r}, which is not there", node.lineno)
+            raise UnvectorisedError(f"the import of {source!r}, which is not there", node.lineno)
         assert isinstance(found, MacroBinding) or found is not None
         lw.scope.bind(target, found, node)

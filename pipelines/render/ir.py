@@ -1,8 +1,8 @@
 """The intermediate representation: typed expressions over domains, and the statements that emit text.
 
-Invariant: an expression is pure and hash-consed, so that equal expressions are one object and are evaluated
-once a batch. A domain is a set of rows: the batch, or the items of a list of an outer domain. Nothing here
-runs.
+Invariant: an expression is pure and hash-consed, so that equal expressions are one object and are
+evaluated once a batch. A domain is a set of rows: the batch, or the items of a list of an outer domain.
+Nothing here runs.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class Domain:
 class Expr:
     """One typed operation. `name` is looked up in the table of kernels; `params` are constants."""
 
-    __slots__ = ("name", "args", "params", "type", "domain")
+    __slots__ = ("args", "domain", "name", "params", "type")
 
     def __init__(
-        self, name: str, args: tuple[Expr, ...], params: tuple[Any, ...], type: Type, domain: Domain
+        self, name: str, args: tuple[Expr, ...], params: tuple[Any, ...], shape: Type, domain: Domain
     ) -> None:
         self.name = name
         self.args = args
         self.params = params
-        self.type = type
+        self.type = shape
         self.domain = domain
 
     @property
@@ -55,14 +55,19 @@ class Builder:
         self._domains: dict[tuple[int, int], Domain] = {}
 
     def make(
-        self, name: str, args: tuple[Expr, ...], type: Type, params: tuple[Any, ...] = (), domain: Domain | None = None
+        self,
+        name: str,
+        args: tuple[Expr, ...],
+        shape: Type,
+        params: tuple[Any, ...] = (),
+        domain: Domain | None = None,
     ) -> Expr:
         """The expression; its domain is the deepest of its arguments' unless one is given."""
         home = domain or max((a.domain for a in args), key=lambda d: d.depth, default=self.root)
-        key = (name, tuple(id(a) for a in args), _key(params), type, id(home))
+        key = (name, tuple(id(a) for a in args), _key(params), shape, id(home))
         made = self._made.get(key)
         if made is None:
-            made = self._made[key] = Expr(name, args, params, type, home)
+            made = self._made[key] = Expr(name, args, params, shape, home)
         return made
 
     def over(self, items: Expr, at: Domain) -> Domain:

@@ -1,7 +1,7 @@
 """Filters over lists: an expression of the item, over the flat items of all rows.
 
-Invariant: `map`, `select` and their kin are lowered to the same operations as a loop's body, so that each filter
-or test that has a kernel works inside them. Does not sort or group.
+Invariant: `map`, `select` and their kin are lowered to the same operations as a loop's body, so that
+each filter or test that has a kernel works inside them. Does not sort or group.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jinja2 import nodes
 from pipelines.render.ir import Domain, Expr
 from pipelines.render.kernels.text import has_text
 from pipelines.render.lowering import Lowering
-from pipelines.render.scope import Binding, StaticList, Unvectorised
+from pipelines.render.scope import Binding, StaticList, UnvectorisedError
 from pipelines.render.types import STR, Type
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def static_list(lw: Lowering, bound: Binding, node: nodes.Filter) -> Expr:
     from pipelines.render.expressions import as_text, end_to_end  # the passes refer to each other
 
     if not isinstance(bound, StaticList):
-        raise Unvectorised(f"the filter {node.name!r} of something that is no value", node.lineno)
+        raise UnvectorisedError(f"the filter {node.name!r} of something that is no value", node.lineno)
     if node.name in ("length", "count"):
         return lw.constant("x" * len(bound.items))
     if node.name == "join" and not node.kwargs and len(node.args) <= 1:
@@ -36,17 +36,16 @@ def static_list(lw: Lowering, bound: Binding, node: nodes.Filter) -> Expr:
         parts: list[Expr] = []
         for item in bound.items:
             if not isinstance(item, Expr) or item.type.markup or not isinstance(glue, str):
-                raise Unvectorised("a list literal of such items", node.lineno)
+                raise UnvectorisedError("a list literal of such items", node.lineno)
             parts += [as_text(lw, item, node), lw.constant(glue)]
         if parts:
-            one = end_to_end(lw, parts[:-1], as_html=False) if len(parts) > 2 else parts[0]
-            return one
-    raise Unvectorised(f"the filter {node.name!r} of a list literal", node.lineno)
+            return end_to_end(lw, parts[:-1], as_html=False) if len(parts) > 2 else parts[0]
+    raise UnvectorisedError(f"the filter {node.name!r} of a list literal", node.lineno)
 
 
 def _list_type(use: Use) -> Type:
     if use.value.type.kind != "list":
-        raise Unvectorised(f"{use.node.name!r} of a {use.value.type.kind}", use.node.lineno)
+        raise UnvectorisedError(f"{use.node.name!r} of a {use.value.type.kind}", use.node.lineno)
     return use.value.type
 
 
@@ -58,18 +57,17 @@ def items_of(lw: Lowering, value: Expr) -> tuple[Domain, Expr]:
 
 def edge(lw: Lowering, use: Use) -> Expr:
     """`first`, `last`."""
-    type = _list_type(use)
-    if type.lazy and use.node.name == "last":
-        raise Unvectorised("'last' of a generator", use.node.lineno)
+    shape = _list_type(use)
+    if shape.lazy and use.node.name == "last":
+        raise UnvectorisedError("'last' of a generator", use.node.lineno)
     use.constants(lw)
-    return lw.make("edge", (use.value,), type.item, use.node.name)
+    return lw.make("edge", (use.value,), shape.item, use.node.name)
 
 
 def join(lw: Lowering, use: Use) -> Expr:
     """`join`."""
-    if use.value.type.kind == "str" and use.value.name in ("concat", "to_text", "const"):
-        if isinstance(use.node.node, (nodes.List, nodes.Tuple)):
-            return use.value
+    if isinstance(use.node.node, (nodes.List, nodes.Tuple)) and use.value.type.kind == "str":
+        return use.value  # `static_list` has joined it
     _list_type(use)
     given = use.constants(lw, "d", "attribute")
     glue = given.get("d", "")
@@ -77,7 +75,7 @@ def join(lw: Lowering, use: Use) -> Expr:
     if "attribute" in given:
         value = _attributes(lw, value, given["attribute"], use)
     if not has_text(value.type.item) or type(glue) is not str:
-        raise Unvectorised(f"'join' of {value.type.item.kind}s", use.node.lineno)
+        raise UnvectorisedError(f"'join' of {value.type.item.kind}s", use.node.lineno)
     return lw.make("join", (value,), STR, glue)
 
 
@@ -89,23 +87,23 @@ def total(lw: Lowering, use: Use) -> Expr:
     if given.get("attribute") is not None:
         value = _attributes(lw, value, given["attribute"], use)
     if value.type.item.kind not in ("int", "float"):
-        raise Unvectorised(f"'sum' of {value.type.item.kind}s", use.node.lineno)
+        raise UnvectorisedError(f"'sum' of {value.type.item.kind}s", use.node.lineno)
     return lw.make("total", (value,), value.type.item, _SAME_SUM)
 
 
 def reverse(lw: Lowering, use: Use) -> Expr:
     """`reverse` of a list (of text it is row-wise)."""
-    type = _list_type(use)
-    return lw.make("reverse", (use.value,), replace(type, lazy=True))
+    shape = _list_type(use)
+    return lw.make("reverse", (use.value,), replace(shape, lazy=True))
 
 
 def as_list(lw: Lowering, use: Use) -> Expr:
     """`list` of a list."""
-    type = _list_type(use)
-    return lw.make("relabel", (use.value,), replace(type, lazy=False)) if type.lazy else use.value
+    shape = _list_type(use)
+    return lw.make("relabel", (use.value,), replace(shape, lazy=False)) if shape.lazy else use.value
 
 
-# From Python 3.12 on, sum() of floats compensates rounding: only sums of up to two addends are the same there.
+# From Python 3.12 on, sum() of floats compensates rounding: there only sums of two addends are the same.
 _SAME_SUM = 2 if sys.version_info >= (3, 12) else 2**31
 
 
@@ -119,7 +117,7 @@ def _path(lw: Lowering, item: Expr, path: object, use: Use) -> Expr:
     from pipelines.render.expressions import attribute  # the passes refer to each other
 
     if not isinstance(path, str) or any(part.isdigit() for part in path.split(".")):
-        raise Unvectorised("an attribute that is no name", use.node.lineno)
+        raise UnvectorisedError("an attribute that is no name", use.node.lineno)
     for part in path.split("."):
         item = attribute(lw, item, part, use.node)
     return item
@@ -127,8 +125,14 @@ def _path(lw: Lowering, item: Expr, path: object, use: Use) -> Expr:
 
 def _mapped(lw: Lowering, value: Expr, domain: Domain, body: Expr, use: Use) -> Expr:
     if body.type.arrow is None or body.type.markup or body.type.kind == "none":
-        raise Unvectorised(f"a list of {body.type.kind}s", use.node.lineno)
-    return lw.builder.make("map_items", (value,), Type("list", pa.list_(body.type.arrow), lazy=True), (domain, body), value.domain)
+        raise UnvectorisedError(f"a list of {body.type.kind}s", use.node.lineno)
+    return lw.builder.make(
+        "map_items",
+        (value,),
+        Type("list", pa.list_(body.type.arrow), lazy=True),
+        (domain, body),
+        value.domain,
+    )
 
 
 def mapped(lw: Lowering, use: Use) -> Expr:
@@ -140,13 +144,13 @@ def mapped(lw: Lowering, use: Use) -> Expr:
     if "attribute" in use.kwargs:
         given = use.constants(lw, "", "attribute", "default")
         if "default" in given:
-            raise Unvectorised("'map' with a default", use.node.lineno)
+            raise UnvectorisedError("'map' with a default", use.node.lineno)
         return _mapped(lw, use.value, domain, _path(lw, item, given["attribute"], use), use)
     if not use.args:
-        raise Unvectorised("'map' without a filter", use.node.lineno)
+        raise UnvectorisedError("'map' without a filter", use.node.lineno)
     name = lw.literal(use.args[0], "the filter's name")
     if name not in BY_NAME:
-        raise Unvectorised(f"'map' with the filter {name!r}", use.node.lineno)
+        raise UnvectorisedError(f"'map' with the filter {name!r}", use.node.lineno)
     call = nodes.Filter(None, name, list(use.args[1:]), [], None, None, lineno=use.node.lineno)
     inner = Use(item, tuple(use.args[1:]), use.kwargs, call)
     return _mapped(lw, use.value, domain, BY_NAME[name].lower(lw, inner), use)
@@ -154,21 +158,23 @@ def mapped(lw: Lowering, use: Use) -> Expr:
 
 def selected(lw: Lowering, use: Use) -> Expr:
     """`select`, `reject`, `selectattr`, `rejectattr`."""
-    type = _list_type(use)
+    shape = _list_type(use)
     if use.kwargs:
-        raise Unvectorised(f"arguments of {use.node.name!r}", use.node.lineno)
+        raise UnvectorisedError(f"arguments of {use.node.name!r}", use.node.lineno)
     domain, item = items_of(lw, use.value)
     args = list(use.args)
     if use.node.name.endswith("attr"):
         if not args:
-            raise Unvectorised("no attribute", use.node.lineno)
+            raise UnvectorisedError("no attribute", use.node.lineno)
         item = _path(lw, item, lw.literal(args.pop(0), "the attribute"), use)
     test = _test(lw, item, args, use)
     if test.domain not in (domain, lw.builder.root):
-        raise Unvectorised("a test that reads another loop's item", use.node.lineno)
+        raise UnvectorisedError("a test that reads another loop's item", use.node.lineno)
     if use.node.name.startswith("reject"):
         test = lw.negated(test)
-    return lw.builder.make("filter_items", (use.value,), replace(type, lazy=True), (domain, test), use.value.domain)
+    return lw.builder.make(
+        "filter_items", (use.value,), replace(shape, lazy=True), (domain, test), use.value.domain
+    )
 
 
 def _test(lw: Lowering, item: Expr, args: list[nodes.Expr], use: Use) -> Expr:

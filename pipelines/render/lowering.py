@@ -1,8 +1,8 @@
 """The state of pass 3, lower: where in the template we are, and what is known there.
 
-Invariant: a method either returns a typed expression with Jinja2's semantics or raises `Unvectorised`; the
-caller then leaves that piece to the row-wise engine. The passes over expressions and statements are in
-`expressions` and `statements`; this file only holds what they share.
+Invariant: a method either returns a typed expression with Jinja2's semantics or raises
+`UnvectorisedError`; the caller then leaves that piece to the row-wise engine. The passes over
+expressions and statements are in `expressions` and `statements`; this file only holds what they share.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from pipelines.render.ir import Block, Builder, Domain, Expr, Out, Place, Stmt, 
 from pipelines.render.parse import Parsed
 from pipelines.render.rowwise import json_escaped
 from pipelines.render.sandbox import ReferenceEnvironment
-from pipelines.render.scope import Scope, Unvectorised
+from pipelines.render.scope import Scope, UnvectorisedError
 from pipelines.render.settings import RenderContext
 from pipelines.render.types import BOOL, STR, UNDEFINED, Type, type_of_arrow, type_of_constant
-
 
 # Macro calls and includes that one template may be made of when they are inlined.
 _MOST_INLINED = 1000
@@ -67,10 +66,14 @@ class Lowering:
 
     @contextmanager
     def within(
-        self, *, scope: Scope | None = None, domain: Domain | None = None, template: str | None = None,
+        self,
+        *,
+        scope: Scope | None = None,
+        domain: Domain | None = None,
+        template: str | None = None,
         wire: bool | None = None,
     ) -> Iterator[Block]:
-        """Collects the statements lowered inside into a block, in another scope, domain or template."""  # fmt: skip
+        """Collects the statements lowered inside into a block, in another scope, domain or template."""
         held = (self.scope, self.domain, self.template, self.wire, self.out)
         block = Block()
         self.scope = scope or self.scope
@@ -125,16 +128,16 @@ class Lowering:
         """Bounds how much macros and includes can multiply a template."""
         self.inlined += 1
         if self.inlined > _MOST_INLINED:
-            raise Unvectorised(f"more than {_MOST_INLINED} macro calls and includes", node.lineno)
+            raise UnvectorisedError(f"more than {_MOST_INLINED} macro calls and includes", node.lineno)
         yield
 
     def constant(self, value: Any) -> Expr:
         """A literal."""
         return self.builder.make("const", (), type_of_constant(value), (value,))
 
-    def make(self, name: str, args: tuple[Expr, ...], type: Type, *params: Any) -> Expr:
+    def make(self, name: str, args: tuple[Expr, ...], shape: Type, *params: Any) -> Expr:
         """An operation over expressions."""
-        return self.builder.make(name, args, type, params)
+        return self.builder.make(name, args, shape, params)
 
     def undefined(self) -> Expr:
         """What nothing defines."""
@@ -150,7 +153,9 @@ class Lowering:
 
     def constant_of(self, node: nodes.Expr) -> Any:
         """The value of an expression without names, computed by Jinja2; raises `nodes.Impossible`."""
-        if any(True for _ in node.find_all((nodes.Name, nodes.Call))) or isinstance(node, (nodes.Name, nodes.Call)):
+        if any(True for _ in node.find_all((nodes.Name, nodes.Call))) or isinstance(
+            node, (nodes.Name, nodes.Call)
+        ):
             raise nodes.Impossible
         try:
             value = node.as_const(self.eval_context)
@@ -170,5 +175,5 @@ class Lowering:
             pass
         value = lower(self, node)
         if not value.is_constant:
-            raise Unvectorised(f"{what} is not a constant", node.lineno)
+            raise UnvectorisedError(f"{what} is not a constant", node.lineno)
         return value.value

@@ -1,7 +1,7 @@
 """Pass 3e, lower output: what an output statement emits, with as little copying as can be.
 
-Invariant: a macro, a branch or a default that is only printed is emitted as statements, not made into a value
-first. Does not evaluate anything.
+Invariant: a macro, a branch or a default that is only printed is emitted as statements, not made into a
+value first. Does not evaluate anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipelines.render.ir import Abort, Expr, If
 from pipelines.render.kernels.text import has_text
 from pipelines.render.lowering import Lowering
 from pipelines.render.rowwise import path_of
-from pipelines.render.scope import Unvectorised
+from pipelines.render.scope import UnvectorisedError
 
 
 def lower_output(lw: Lowering, node: nodes.Expr) -> None:
@@ -27,7 +27,7 @@ def lower_output(lw: Lowering, node: nodes.Expr) -> None:
     mark = lw.mark()
     try:
         _output(lw, node)
-    except Unvectorised as reason:
+    except UnvectorisedError as reason:
         lw.reset(mark)
         fallback.output(lw, node, reason)
 
@@ -48,9 +48,9 @@ def _output(lw: Lowering, node: nodes.Expr) -> None:
         test = lower_test(lw, node.left)
         first, second = (node.left, node.right) if isinstance(node, nodes.Or) else (node.right, node.left)
         _branch(lw, test, first, second)
-    elif isinstance(node, nodes.Call) and _call(lw, node):
-        lw.counter.vectorised += 1
-    elif isinstance(node, nodes.Filter) and node.name in ("default", "d") and _default(lw, node):
+    elif (isinstance(node, nodes.Call) and _call(lw, node)) or (
+        isinstance(node, nodes.Filter) and node.name in ("default", "d") and _default(lw, node)
+    ):
         lw.counter.vectorised += 1
     else:
         emit_value(lw, lower(lw, node), node)
@@ -62,7 +62,7 @@ def emit_value(lw: Lowering, value: Expr, node: nodes.Expr) -> None:
         lw.emit_text(str(escape(value.value)) if lw.html else str(value.value))
         return
     if value.type.kind not in ("none", "undefined", "object") and not has_text(value.type):
-        raise Unvectorised(f"the text of a {value.type.kind}", node.lineno)
+        raise UnvectorisedError(f"the text of a {value.type.kind}", node.lineno)
     lw.emit_out(value, node, path_of(node))
 
 
@@ -116,7 +116,7 @@ def _call(lw: Lowering, node: nodes.Call) -> bool:
     if node.node.name == "abort" and len(node.args) <= 1 and not node.kwargs:
         reason = lower(lw, node.args[0]) if node.args else lw.constant("aborted")
         if reason.type.kind != "str":
-            raise Unvectorised("a reason that is no text", node.lineno)
+            raise UnvectorisedError("a reason that is no text", node.lineno)
         lw.emit(Abort(reason, lw.place(node)))
         return True
     return False

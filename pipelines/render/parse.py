@@ -1,8 +1,9 @@
 """Pass 1, parse: Jinja2's own parser, then the allow-list of what a template may contain.
 
-Invariant: a syntax tree that leaves this pass names only filters, tests and globals that exist, reads no
-private attribute, and includes, imports and extends only sources that exist, without a cycle. A template that
-breaks this raises `TemplateError` with file, line and the closest name. Does not look at data.
+Invariant: a syntax tree that leaves this pass names only filters, tests and globals that exist, reads
+no private attribute, and includes, imports and extends only sources that exist, without a cycle. A
+template that breaks this raises `TemplateError` with file, line and the closest name. Does not look at
+data.
 """
 
 from __future__ import annotations
@@ -16,10 +17,62 @@ from pipelines.render.errors import TemplateError, closest
 from pipelines.render.sandbox import ReferenceEnvironment
 
 _ALLOWED = frozenset(
-    "Template Output TemplateData Const Name NSRef Getattr Getitem Slice Filter Test Call Concat CondExpr Compare"
-    " Operand And Or Not Neg Pos Add Sub Mul Div FloorDiv Mod Pow List Tuple Dict Pair Keyword If For Assign"
-    " AssignBlock Macro CallBlock FilterBlock With Block Extends Include Import FromImport Scope ScopedEvalContextModifier"
-    " EvalContextModifier ExprStmt Break Continue MarkSafe MarkSafeIfAutoescape".split()
+    [
+        "Template",
+        "Output",
+        "TemplateData",
+        "Const",
+        "Name",
+        "NSRef",
+        "Getattr",
+        "Getitem",
+        "Slice",
+        "Filter",
+        "Test",
+        "Call",
+        "Concat",
+        "CondExpr",
+        "Compare",
+        "Operand",
+        "And",
+        "Or",
+        "Not",
+        "Neg",
+        "Pos",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "FloorDiv",
+        "Mod",
+        "Pow",
+        "List",
+        "Tuple",
+        "Dict",
+        "Pair",
+        "Keyword",
+        "If",
+        "For",
+        "Assign",
+        "AssignBlock",
+        "Macro",
+        "CallBlock",
+        "FilterBlock",
+        "With",
+        "Block",
+        "Extends",
+        "Include",
+        "Import",
+        "FromImport",
+        "Scope",
+        "ScopedEvalContextModifier",
+        "EvalContextModifier",
+        "ExprStmt",
+        "Break",
+        "Continue",
+        "MarkSafe",
+        "MarkSafeIfAutoescape",
+    ]
 )
 _REFUSED_NAMES = {
     "random": "Use pick(...) or bucket(...), which choose the same for the same message",
@@ -130,7 +183,11 @@ class _ContentBlocks:
 
 
 def _is_content_block(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name == "content_block"
+    return (
+        isinstance(node, nodes.Call)
+        and isinstance(node.node, nodes.Name)
+        and node.node.name == "content_block"
+    )
 
 
 class _Checker:
@@ -156,7 +213,9 @@ class _Checker:
 
     def check_filter(self, node: nodes.Filter) -> None:
         if node.name not in self.environment.filters or node.name in _INTERNAL:
-            hint = _REFUSED_NAMES.get(node.name) or closest(node.name, set(self.environment.filters) - _INTERNAL)
+            hint = _REFUSED_NAMES.get(node.name) or closest(
+                node.name, set(self.environment.filters) - _INTERNAL
+            )
             self._refuse(node, f"unknown filter {node.name!r}", hint)
 
     def check_test(self, node: nodes.Test) -> None:
@@ -174,7 +233,11 @@ class _Checker:
             self._refuse(node, f"the attribute {node.attr!r} is private")
 
     def check_getitem(self, node: nodes.Getitem) -> None:
-        if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) and node.arg.value[:2] == "__":
+        if (
+            isinstance(node.arg, nodes.Const)
+            and isinstance(node.arg.value, str)
+            and node.arg.value[:2] == "__"
+        ):
             self._refuse(node, f"the attribute {node.arg.value!r} is private")
 
     def _check_source(self, node: nodes.Node, template: nodes.Expr) -> None:

@@ -1,7 +1,8 @@
 """Pass 4: a template lowered for one schema, run over batches.
 
-Invariant: rows that the kernels leave undecided are rendered by the row-wise engine and by nothing else; texts
-are null exactly where there is an error. Does not keep anything between batches but the helpers' memory.
+Invariant: rows that the kernels leave undecided are rendered by the row-wise engine and by nothing
+else; texts are null exactly where there is an error. Does not keep anything between batches but the
+helpers' memory.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import pyarrow.compute as pc
 from pipelines.render.coverage import Coverage, Fallback
 from pipelines.render.errors import RowError
 from pipelines.render.execute import Run
-from pipelines.render.frame import Frame, TooLarge
+from pipelines.render.frame import Frame, TooLargeError
 from pipelines.render.inheritance import lower_template
 from pipelines.render.ir import Block, Force, If, Loop, Rows, Stmt, Text
 from pipelines.render.lowering import Lowering
 from pipelines.render.parse import Parsed
 from pipelines.render.rowvalues import rows_of
 from pipelines.render.rowwise import RowEngine
-from pipelines.render.scope import Unvectorised
+from pipelines.render.scope import UnvectorisedError
 from pipelines.render.settings import RenderContext
 
 
@@ -29,9 +30,15 @@ class Program:
     """A template for batches of one schema."""
 
     def __init__(
-        self, engine: RowEngine, parsed: dict[str, Parsed], schema: pa.Schema, context: RenderContext,
-        *, html: bool, wire_json: bool,
-    ) -> None:  # fmt: skip
+        self,
+        engine: RowEngine,
+        parsed: dict[str, Parsed],
+        schema: pa.Schema,
+        context: RenderContext,
+        *,
+        html: bool,
+        wire_json: bool,
+    ) -> None:
         self.engine = engine
         self.wire_json = wire_json
         lowering = Lowering(engine.environment, parsed, schema, context, html=html, wire=wire_json)
@@ -41,12 +48,11 @@ class Program:
             with lowering.within() as block:
                 lower_template(lowering, engine.name)
             self.block = tidied(block)
-            if self.block.body and all(isinstance(s, (Rows, Text)) for s in self.block.body):
-                if any(isinstance(s, Rows) for s in self.block.body):
-                    # Nothing dynamic is vectorised: one call a row costs less than one for each piece.
-                    self.block = None
+            if {type(s) for s in self.block.body} in ({Rows}, {Rows, Text}):
+                # Nothing dynamic is vectorised: one call a row costs less than one for each piece.
+                self.block = None
             self.coverage = lowering.counter.coverage()
-        except Unvectorised as reason:
+        except UnvectorisedError as reason:
             size = sum(1 for _ in parsed[engine.name].tree.find_all(_counted()))
             place = Fallback(engine.name, reason.line or 1, "Template", reason.reason, size)
             self.coverage = Coverage(0, size, (place,))
@@ -58,7 +64,7 @@ class Program:
             return _strings(texts), errors
         try:
             return self._render(batch, self.block)
-        except (TooLarge, MemoryError, pa.ArrowCapacityError):
+        except (TooLargeError, MemoryError, pa.ArrowCapacityError):
             if batch.num_rows == 1:
                 texts, errors = self.engine.render_batch(batch, wire_json=self.wire_json)
                 return _strings(texts), errors

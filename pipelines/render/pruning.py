@@ -1,7 +1,7 @@
 """Which fields a template reads, so that row-wise rendering converts no others to Python.
 
-Invariant: a field that a template can see in any way is kept; in doubt everything under a name is. Does not look
-at data or types.
+Invariant: a field that a template can see in any way is kept; in doubt everything under a name is. Does
+not look at data or types.
 """
 
 from __future__ import annotations
@@ -56,7 +56,11 @@ def _filtered(node: nodes.Filter, aliases: dict[str, tuple[str, ...]], needs: Ne
     if inner is None or node.name != "sort":
         return inner
     for pair in node.kwargs:
-        if pair.key == "attribute" and isinstance(pair.value, nodes.Const) and isinstance(pair.value.value, str):
+        if (
+            pair.key == "attribute"
+            and isinstance(pair.value, nodes.Const)
+            and isinstance(pair.value.value, str)
+        ):
             for attribute in pair.value.value.split(","):
                 _mark(needs, (*inner, _ITEMS, *attribute.split(".")), whole=True)
             return inner

@@ -1,7 +1,7 @@
 """Arrow values as Python objects, column by column.
 
-Invariant: the same objects as `to_pylist` gives (maps as dicts), with only the needed fields of structs. Does not
-wrap or escape anything.
+Invariant: the same objects as `to_pylist` gives (maps as dicts), with only the needed fields of
+structs. Does not wrap or escape anything.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ def objects_of(data: Any, need: Need | None = None) -> list[Any]:
 def _structs(data: Any, need: Need | None) -> list[Any]:
     names = [f.name for f in data.type if need is None or f.name in need]
     columns = [
-        objects_of(pc.struct_field(data, name) if data.null_count else data.field(name), None if need is None else need[name])
+        objects_of(
+            pc.struct_field(data, name) if data.null_count else data.field(name),
+            None if need is None else need[name],
+        )
         for name in names
     ]
     rows: list[Any] = [dict(zip(names, held, strict=True)) for held in zip(*columns, strict=True)]

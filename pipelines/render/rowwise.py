@@ -1,8 +1,8 @@
 """The row-wise engine: one call of sandboxed Jinja2 for each row.
 
-Invariant: this is the reference. Its text and its errors define what the compiled kernels must produce; it
-also renders the rows that kernels leave undecided. Does not vectorise anything and shares no state between
-rows.
+Invariant: this is the reference. Its text and its errors define what the compiled kernels must produce;
+it also renders the rows that kernels leave undecided. Does not vectorise anything and shares no state
+between rows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jinja2.environment import Template
 from jinja2.exceptions import SecurityError
 from jinja2.visitor import NodeTransformer
 
-from pipelines.render.errors import AbortMessage, ErrorKind, LimitExceeded, RowError, TemplateError
+from pipelines.render.errors import AbortError, ErrorKind, LimitError, RowError, TemplateError
 from pipelines.render.parse import Parsed
 from pipelines.render.pruning import ALL, needs_of
 from pipelines.render.rowvalues import rows_of
@@ -32,7 +32,7 @@ def json_escaped(text: str) -> str:
 class _BoundLoops(NodeTransformer):
     """Makes every loop count its steps."""
 
-    def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802 - the visitor's naming scheme
+    def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802 - the visitor calls it by the node's name
         self.generic_visit(node)
         node.iter = nodes.Filter(node.iter, "bounded_steps", [], [], None, None, lineno=node.iter.lineno)
         return node
@@ -77,14 +77,16 @@ class RowEngine:
         for chunk in self.template.root_render_func(context):
             size += len(chunk)
             if size > most:
-                raise LimitExceeded(f"the message is larger than {most} bytes")
+                raise LimitError(f"the message is larger than {most} bytes")
             chunks.append(chunk)
         text = "".join(chunks)
         if 4 * size > most and len(text.encode()) > most:
-            raise LimitExceeded(f"the message is larger than {most} bytes")
+            raise LimitError(f"the message is larger than {most} bytes")
         return text
 
-    def render_batch(self, batch: pa.RecordBatch, *, wire_json: bool) -> tuple[list[str | None], list[RowError]]:
+    def render_batch(
+        self, batch: pa.RecordBatch, *, wire_json: bool
+    ) -> tuple[list[str | None], list[RowError]]:
         """The text or the error of each row of a batch."""
         return self.render_rows(enumerate(rows_of(batch, self.needs)), wire_json=wire_json)
 
@@ -145,9 +147,9 @@ def _copied(tree: nodes.Template) -> nodes.Template:
 
 def kind_of(error: BaseException) -> ErrorKind:
     """The closed set of reasons that a row can fail for."""
-    if isinstance(error, AbortMessage):
+    if isinstance(error, AbortError):
         return "abort"
-    if isinstance(error, (LimitExceeded, RecursionError, MemoryError)):
+    if isinstance(error, (LimitError, RecursionError, MemoryError)):
         return "limit"
     if isinstance(error, UndefinedError):
         return "undefined"
@@ -159,7 +161,7 @@ def kind_of(error: BaseException) -> ErrorKind:
 
 
 def _message(error: Exception, variable: str | None) -> str:
-    if isinstance(error, (AbortMessage, UndefinedError, LimitExceeded)):
+    if isinstance(error, (AbortError, UndefinedError, LimitError)):
         text = error.message or type(error).__name__
         return f"{variable} is None" if text == "the value is None" and variable else text
     return f"{type(error).__name__}: {error}"

@@ -1,8 +1,8 @@
 """The reference semantics: sandboxed Jinja2 with an allow-list and bounds.
 
 Invariant: data never reaches Python: on a row's values only the fields of the data and the methods in
-`METHODS` can be read. Every deviation from `jinja2.sandbox.SandboxedEnvironment` is in this file. Does not
-parse or run templates itself.
+`METHODS` can be read. Every deviation from `jinja2.sandbox.SandboxedEnvironment` is in this file. Does
+not parse or run templates itself.
 """
 
 from __future__ import annotations
@@ -20,16 +20,52 @@ from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
-from pipelines.render.errors import AbortMessage, LimitExceeded, NoneOutput
+from pipelines.render.errors import AbortError, LimitError, NoneOutputError
 from pipelines.render.settings import Limits
 
 _STRING_METHODS = frozenset(
-    "capitalize casefold count endswith find index isalnum isalpha isascii isdecimal isdigit islower isnumeric"
-    " isspace istitle isupper join lower lstrip partition removeprefix removesuffix replace rfind rindex"
-    " rpartition rsplit rstrip split splitlines startswith strip swapcase title upper".split()
+    [
+        "capitalize",
+        "casefold",
+        "count",
+        "endswith",
+        "find",
+        "index",
+        "isalnum",
+        "isalpha",
+        "isascii",
+        "isdecimal",
+        "isdigit",
+        "islower",
+        "isnumeric",
+        "isspace",
+        "istitle",
+        "isupper",
+        "join",
+        "lower",
+        "lstrip",
+        "partition",
+        "removeprefix",
+        "removesuffix",
+        "replace",
+        "rfind",
+        "rindex",
+        "rpartition",
+        "rsplit",
+        "rstrip",
+        "split",
+        "splitlines",
+        "startswith",
+        "strip",
+        "swapcase",
+        "title",
+        "upper",
+    ]
 )
-_DATE_METHODS = frozenset("year month day weekday isoweekday isoformat strftime isocalendar".split())
-_TIME_METHODS = frozenset("hour minute second microsecond isoformat strftime".split())
+_DATE_METHODS = frozenset(
+    ["year", "month", "day", "weekday", "isoweekday", "isoformat", "strftime", "isocalendar"]
+)
+_TIME_METHODS = frozenset(["hour", "minute", "second", "microsecond", "isoformat", "strftime"])
 
 # The attributes of a row's values that a template may read, by type. A dict's own keys come first.
 METHODS: Mapping[type, frozenset[str]] = {
@@ -68,15 +104,20 @@ class Ambient(threading.local):
 AMBIENT = Ambient()
 # The fields that helpers read of a row, whatever the template names.
 AMBIENT_PATHS = (
-    ("message", "locale"), ("message", "message_id"), ("message", "channel"), ("customer", "locale"),
-    ("customer", "time_zone"), ("customer", "customer_id"), ("campaign", "topic"),
-)  # fmt: skip
+    ("message", "locale"),
+    ("message", "message_id"),
+    ("message", "channel"),
+    ("customer", "locale"),
+    ("customer", "time_zone"),
+    ("customer", "customer_id"),
+    ("campaign", "topic"),
+)
 
 
 def refuse_none(value: Any) -> Any:
     """Jinja2's `finalize`: an output whose value is None is an error, as if it were undefined."""
     if value is None:
-        raise NoneOutput("the value is None")
+        raise NoneOutputError("the value is None")
     return value
 
 
@@ -107,16 +148,15 @@ class ReferenceEnvironment(SandboxedEnvironment):
         self.filters["bounded_steps"] = self._bounded
         self._bound_filters()
 
-    def _load_template(self, name: str, globals: Any) -> Template:
+    def _load_template(self, name: str, _: Any) -> Template:
         """Templates come from the checked trees of one compilation, never from a file."""
         return self.load(name)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """`obj.attribute`: a field of the data wins; of Python's attributes only those in METHODS exist."""
         kind = type(obj)
-        if kind is dict:
-            if attribute in obj:
-                return obj[attribute]
+        if kind is dict and attribute in obj:
+            return obj[attribute]
         allowed = METHODS.get(kind)
         if allowed is None:
             return super().getattr(obj, attribute)
@@ -136,20 +176,20 @@ class ReferenceEnvironment(SandboxedEnvironment):
                 return self.undefined(obj=obj, name=argument)
         return super().getitem(obj, argument)
 
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+    def call_binop(self, _: Context, operator: str, left: Any, right: Any) -> Any:
         """`*`, `**`, `%` and `+` with the size of their result bounded before it is made."""
         most = self.limits.repeat_chars
         if operator == "*":
             for text, times in ((left, right), (right, left)):
-                if isinstance(text, (str, list, tuple, bytes)) and isinstance(times, int):
-                    if len(text) * times > most:
-                        raise LimitExceeded(f"repetition makes more than {most} characters or items")
-            if isinstance(left, int) and isinstance(right, int):
-                if left.bit_length() + right.bit_length() > 4096:
-                    raise LimitExceeded("the product has more than 4096 bits")
+                is_repetition = isinstance(text, (str, list, tuple, bytes)) and isinstance(times, int)
+                if is_repetition and len(text) * times > most:
+                    raise LimitError(f"repetition makes more than {most} characters or items")
+            both = isinstance(left, int) and isinstance(right, int)
+            if both and left.bit_length() + right.bit_length() > 4096:
+                raise LimitError("the product has more than 4096 bits")
         elif operator == "**":
             if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > 4096:
-                raise LimitExceeded("the power has more than 4096 bits")
+                raise LimitError("the power has more than 4096 bits")
         elif operator == "%" and isinstance(left, (str, bytes)):
             self._check_format(str(left))
         elif operator == "+" and isinstance(left, (str, list)) and isinstance(right, (str, list)):
@@ -158,16 +198,16 @@ class ReferenceEnvironment(SandboxedEnvironment):
 
     def _check_size(self, size: int) -> None:
         if size > 4 * self.limits.output_bytes:
-            raise LimitExceeded("an intermediate value is larger than four messages may be")
+            raise LimitError("an intermediate value is larger than four messages may be")
 
     def _check_format(self, pattern: str) -> None:
         if _WIDE_FORMAT.search(pattern):
-            raise LimitExceeded("a format's width or precision has more than three digits, or is '*'")
+            raise LimitError("a format's width or precision has more than three digits, or is '*'")
 
     def _range(self, *args: int) -> range:
         made = range(*args)
         if len(made) > self.limits.loop_steps:
-            raise LimitExceeded(f"range of more than {self.limits.loop_steps} items")
+            raise LimitError(f"range of more than {self.limits.loop_steps} items")
         return made
 
     def _bounded(self, values: Iterable[Any]) -> Iterable[Any]:
@@ -175,7 +215,7 @@ class ReferenceEnvironment(SandboxedEnvironment):
         if isinstance(values, (list, tuple, dict, str, range)):
             self.steps.left -= len(values)
             if self.steps.left < 0:
-                raise LimitExceeded(f"more than {self.limits.loop_steps} loop steps in one message")
+                raise LimitError(f"more than {self.limits.loop_steps} loop steps in one message")
             return values
         return self._bounded_lazily(values)
 
@@ -183,7 +223,7 @@ class ReferenceEnvironment(SandboxedEnvironment):
         for value in values:
             self.steps.left -= 1
             if self.steps.left < 0:
-                raise LimitExceeded(f"more than {self.limits.loop_steps} loop steps in one message")
+                raise LimitError(f"more than {self.limits.loop_steps} loop steps in one message")
             yield value
 
     def _bounded_method(self, obj: Any, name: str, method: Any) -> Any:
@@ -212,7 +252,7 @@ class ReferenceEnvironment(SandboxedEnvironment):
         def bounded_width(plain: Any) -> Any:
             def wrapped(text: Any, width: Any = None, *args: Any, **kwargs: Any) -> Any:
                 if isinstance(width, int) and width > most:
-                    raise LimitExceeded(f"a width of more than {most}")
+                    raise LimitError(f"a width of more than {most}")
                 if width is None:
                     return plain(text, *args, **kwargs)
                 return plain(text, width, *args, **kwargs)
@@ -240,4 +280,4 @@ def _load_nothing(name: str) -> Template:
 
 def abort(reason: str = "aborted") -> Any:
     """`{{ abort("reason") }}`: this recipient gets no message, and the reason is recorded."""
-    raise AbortMessage(str(reason))
+    raise AbortError(str(reason))

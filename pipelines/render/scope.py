@@ -1,7 +1,7 @@
 """What names mean at a point of a template, at compile time.
 
-Invariant: mirrors Jinja2's scoping: loops, macros, blocks and includes have their own names, `if` does not.
-A macro sees its template's names as they are when it is called. Holds no values of rows.
+Invariant: mirrors Jinja2's scoping: loops, macros, blocks and includes have their own names, `if` does
+not. A macro sees its template's names as they are when it is called. Holds no values of rows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from jinja2 import nodes
 from pipelines.render.ir import Domain, Expr
 
 
-class Unvectorised(Exception):
+class UnvectorisedError(Exception):
     """A construct that is left to the row-wise engine, and why."""
 
     def __init__(self, reason: str, line: int | None = None) -> None:

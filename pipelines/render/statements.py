@@ -1,7 +1,7 @@
 """Pass 3d, lower statements: text, output, branches, loops, names, and what stands in for other templates.
 
-Invariant: what cannot be lowered becomes one `Rows` statement or one row-wise expression, never a changed
-meaning. Names have Jinja2's scopes. Does not evaluate anything.
+Invariant: what cannot be lowered becomes one `Rows` statement or one row-wise expression, never a
+changed meaning. Names have Jinja2's scopes. Does not evaluate anything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipelines.render.expressions import bind, choice, lower_test, truth
 from pipelines.render.ir import Block, Domain, Expr, Force, If, Loop
 from pipelines.render.lowering import Lowering
 from pipelines.render.output import lower_output
-from pipelines.render.scope import Binding, LoopBinding, MacroBinding, Scope, StaticList, Unvectorised
+from pipelines.render.scope import Binding, LoopBinding, MacroBinding, Scope, StaticList, UnvectorisedError
 from pipelines.render.types import Type
 
 # Loops over list literals are unrolled up to this many copies of a body in one template.
@@ -30,7 +30,7 @@ def lower_body(lw: Lowering, body: list[nodes.Node]) -> None:
     while at < len(body):
         run = fallback.namespace_run(body, at)
         if run is not None:
-            fallback.statements(lw, body[at:run], Unvectorised("a namespace", body[at].lineno))
+            fallback.statements(lw, body[at:run], UnvectorisedError("a namespace", body[at].lineno))
             at = run
             continue
         lower_stmt(lw, body[at])
@@ -41,14 +41,14 @@ def lower_stmt(lw: Lowering, node: nodes.Node) -> None:
     """One statement."""
     handler = STATEMENTS.get(type(node))
     if handler is None:
-        raise Unvectorised(f"{type(node).__name__} has no lowering", node.lineno)
+        raise UnvectorisedError(f"{type(node).__name__} has no lowering", node.lineno)
     if type(node) not in fallback.SELF_CONTAINED:
         handler(lw, node)
         return
     mark = lw.mark()
     try:
         handler(lw, node)
-    except Unvectorised as reason:
+    except UnvectorisedError as reason:
         lw.reset(mark)
         fallback.statements(lw, [node], reason)
 
@@ -59,12 +59,14 @@ def _output(lw: Lowering, node: nodes.Output) -> None:
 
 
 def _if(lw: Lowering, node: nodes.If) -> None:
-    branches: list[tuple[nodes.Expr, list[nodes.Node]]] = [(node.test, node.body)]
+    branches: list[tuple[Any, list[nodes.Node]]] = [(node.test, node.body)]
     branches += [(inner.test, inner.body) for inner in node.elif_]
     _branches(lw, branches, node.else_)
 
 
-def _branches(lw: Lowering, branches: list[tuple[nodes.Expr, list[nodes.Node]]], otherwise: list[nodes.Node]) -> None:
+def _branches(
+    lw: Lowering, branches: list[tuple[Any, list[nodes.Node]]], otherwise: list[nodes.Node]
+) -> None:
     if not branches:
         lower_body(lw, otherwise)
         return
@@ -92,7 +94,9 @@ def _merge(lw: Lowering, test: Expr, then: Scope, other: Scope, node: nodes.Node
         for scope in (then, other):
             found = scope.names.get(name) or _before(lw, name)
             if not isinstance(found, Expr):
-                raise Unvectorised(f"{name!r} is set to something that is no plain value in a branch", node.lineno)
+                raise UnvectorisedError(
+                    f"{name!r} is set to something that is no plain value in a branch", node.lineno
+                )
             sides.append(found)
         lw.scope.bind(name, choice(lw, test, sides[0], sides[1]))
 
@@ -105,52 +109,57 @@ def _before(lw: Lowering, name: str) -> Binding:
 
 
 def _assign(lw: Lowering, node: nodes.Assign) -> None:
-    value = fallback.binding(lw, node.node, bind)
+    source: Any = node.node
+    value = fallback.binding(lw, source, bind)
     force(lw, value)
     _unpack(lw, node.target, value)
 
 
-def _unpack(lw: Lowering, target: nodes.Expr, value: Binding) -> None:
+def _unpack(lw: Lowering, target: nodes.Node, value: Binding) -> None:
     if isinstance(target, nodes.Name):
         lw.scope.bind(target.name, value)
         return
-    if isinstance(target, nodes.Tuple) and isinstance(value, StaticList) and len(value.items) == len(target.items):
+    if (
+        isinstance(target, nodes.Tuple)
+        and isinstance(value, StaticList)
+        and len(value.items) == len(target.items)
+    ):
         for inner, item in zip(target.items, value.items, strict=True):
             _unpack(lw, inner, item)
         return
-    raise Unvectorised("unpacking of a value", target.lineno)
+    raise UnvectorisedError("unpacking of a value", target.lineno)
 
 
 def _assign_block(lw: Lowering, node: nodes.AssignBlock) -> None:
     if not isinstance(node.target, nodes.Name):
-        raise Unvectorised("a block assigned to an attribute", node.lineno)
+        raise UnvectorisedError("a block assigned to an attribute", node.lineno)
     value = _filtered(lw, node.body, node.filter)
     force(lw, value)
     lw.scope.bind(node.target.name, value)
 
 
-def _filtered(lw: Lowering, body: list[nodes.Node], filter: nodes.Filter | None) -> Expr:
+def _filtered(lw: Lowering, body: list[nodes.Node], tag: nodes.Filter | None) -> Expr:
     """A block's text, passed through the filters of its tag."""
     value = capture(lw, lambda: lower_body(lw, body), lw.html)
-    if filter is None:
+    if tag is None:
         return value
     scope = lw.scope.inner()
     scope.bind("\0text", value)
-    innermost = filter
-    chain = [filter]
+    innermost = tag
+    chain = [tag]
     while isinstance(innermost.node, nodes.Filter):
         innermost = innermost.node
         chain.append(innermost)
     previous = innermost.node
-    innermost.node = nodes.Name("\0text", "load", lineno=filter.lineno)
+    innermost.node = nodes.Name("\0text", "load", lineno=tag.lineno)
     try:
         with lw.within(scope=scope) as block:
-            out = bind(lw, filter)
+            out = bind(lw, tag)
     finally:
         innermost.node = previous
     del block
     if not isinstance(out, Expr):
-        raise Unvectorised("a filter block", filter.lineno)
+        raise UnvectorisedError("a filter block", tag.lineno)
     return out
 
 
@@ -189,20 +198,20 @@ def _call_block(lw: Lowering, node: nodes.CallBlock) -> None:
 
     macro = macro_of(lw, node.call)
     if macro is None:
-        raise Unvectorised("a call block of something that is no macro", node.lineno)
+        raise UnvectorisedError("a call block of something that is no macro", node.lineno)
     inline(lw, macro, node.call, MacroBinding(node, lw.scope, lw.template))
 
 
 def _for(lw: Lowering, node: nodes.For) -> None:
     if node.recursive:
-        raise Unvectorised("a recursive loop", node.lineno)
+        raise UnvectorisedError("a recursive loop", node.lineno)
     for inner in node.body:
         if _leaves_loop(inner):
-            raise Unvectorised("break or continue", inner.lineno)
+            raise UnvectorisedError("break or continue", inner.lineno)
     items = _iterable(lw, node.iter)
     if isinstance(items, StaticList):
         if node.test is not None:
-            raise Unvectorised("a list literal with a condition", node.lineno)
+            raise UnvectorisedError("a list literal with a condition", node.lineno)
         _unrolled(lw, node, items)
     else:
         _over_items(lw, node, items)
@@ -214,15 +223,15 @@ def _leaves_loop(node: nodes.Node) -> bool:
     return not isinstance(node, nodes.For) and any(_leaves_loop(c) for c in node.iter_child_nodes())
 
 
-def _iterable(lw: Lowering, node: nodes.Expr) -> Expr | StaticList:
+def _iterable(lw: Lowering, node: Any) -> Expr | StaticList:
     bound = _range(lw, node) or bind(lw, node)
     if isinstance(bound, Expr) and bound.is_constant and isinstance(bound.value, (list, tuple, range)):
         if len(bound.value) > 100:
-            raise Unvectorised("a literal of more than 100 items", node.lineno)
+            raise UnvectorisedError("a literal of more than 100 items", node.lineno)
         return StaticList(tuple(_constant_items(lw, list(bound.value))))
     if isinstance(bound, StaticList) or (isinstance(bound, Expr) and bound.type.kind == "list"):
         return bound
-    raise Unvectorised("a loop over something that is no list", node.lineno)
+    raise UnvectorisedError("a loop over something that is no list", node.lineno)
 
 
 def _constant_items(lw: Lowering, values: list[Any]) -> list[Binding]:
@@ -239,11 +248,16 @@ def _range(lw: Lowering, node: nodes.Expr) -> Expr | None:
 
     if not isinstance(node, nodes.Call) or not isinstance(node.node, nodes.Name) or node.node.name != "range":
         return None
-    if lw.scope.lookup("range") is not None or "range" in lw.columns or node.kwargs or not 1 <= len(node.args) <= 2:
+    if (
+        lw.scope.lookup("range") is not None
+        or "range" in lw.columns
+        or node.kwargs
+        or not 1 <= len(node.args) <= 2
+    ):
         return None
     bounds = [lower(lw, a) for a in node.args]
     if any(b.type.kind != "int" for b in bounds):
-        raise Unvectorised("a range of something that is no integer", node.lineno)
+        raise UnvectorisedError("a range of something that is no integer", node.lineno)
     if len(bounds) == 1:
         bounds.insert(0, lw.constant(0))
     most = lw.environment.limits.loop_steps
@@ -253,7 +267,9 @@ def _range(lw: Lowering, node: nodes.Expr) -> Expr | None:
 def _unrolled(lw: Lowering, node: nodes.For, items: StaticList) -> None:
     lw.unrolled += len(items.items)
     if lw.unrolled > _MOST_UNROLLED:
-        raise Unvectorised(f"loops over literals of more than {_MOST_UNROLLED} items in all", node.lineno)
+        raise UnvectorisedError(
+            f"loops over literals of more than {_MOST_UNROLLED} items in all", node.lineno
+        )
     for position, item in enumerate(items.items):
         scope = lw.scope.inner()
         scope.bind("loop", LoopBinding(None, position, len(items.items)))
@@ -288,12 +304,12 @@ def _domain(lw: Lowering, items: Expr) -> tuple[Domain, Expr]:
 
 def _kept(lw: Lowering, node: nodes.For, items: Expr) -> Expr:
     """`for x in items if test`: the items for which the test holds."""
-    assert node.test is not None
+    condition: Any = node.test
     domain, item = _domain(lw, items)
     scope = lw.scope.inner()
     with lw.within(scope=scope, domain=domain) as block:
         _unpack(lw, node.target, item)
-        test = truth(lw, lower_test(lw, node.test), node)
+        test = truth(lw, lower_test(lw, condition), node)
     assert isinstance(block, Block)
     return lw.builder.make("filter_items", (items,), items.type, (domain, test), lw.domain)
 

@@ -1,7 +1,8 @@
 """A compiled template: what the other rooms hold and call.
 
 Invariant: `render` gives one text or one error for each row of the batch, and no row's failure touches
-another's. The program is a pure function of name, sources and settings. Does not read files or know Spark.
+another's. The program is a pure function of name, sources and settings. Does not read files or know
+Spark.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
+from jinja2 import nodes
 
 from pipelines.render import helpers, translation
 from pipelines.render.coverage import Coverage
@@ -53,8 +55,13 @@ class CompiledTemplate:
         engine: Engine,
     ) -> None:
         self._arguments: dict[str, Any] = {
-            "html": html, "wire": wire, "schema": schema, "context": context, "limits": limits, "engine": engine
-        }  # fmt: skip
+            "html": html,
+            "wire": wire,
+            "schema": schema,
+            "context": context,
+            "limits": limits,
+            "engine": engine,
+        }
         self.name = name
         self.html = html
         self.wire: Wire = wire
@@ -65,7 +72,7 @@ class CompiledTemplate:
         parsed = parse_all(environment, name, sources)
         self.sources = {other: sources[other] for other in sorted(parsed)}
         self._rows = RowEngine(environment, name, parsed, lambda row: helpers.ambient_of_row(row, context))
-        self._parsed = parsed
+        self.parsed = parsed
         self._context = context
         self._programs: dict[pa.Schema, Program] = {}
         if schema is not None and engine == "compiled":
@@ -83,13 +90,29 @@ class CompiledTemplate:
             held.update(len(raw).to_bytes(8, "big") + raw)
         return held.hexdigest()
 
+    @property
+    def known_names(self) -> frozenset[str]:
+        """Names that are no data: functions, and what the templates bind themselves."""
+        bound = {"loop", "super", "self", "caller", "varargs", "kwargs", "gettext", "ngettext", "_"}
+        for one in self.parsed.values():
+            for node in one.tree.find_all((nodes.Name, nodes.Macro, nodes.Import, nodes.FromImport)):
+                if (isinstance(node, nodes.Name) and node.ctx in ("store", "param")) or isinstance(
+                    node, nodes.Macro
+                ):
+                    bound.add(node.name)
+                elif isinstance(node, nodes.Import):
+                    bound.add(node.target)
+                elif isinstance(node, nodes.FromImport):
+                    bound |= {n[1] if isinstance(n, tuple) else n for n in node.names}
+        return frozenset(bound | set(self._rows.environment.globals))
+
     def _program(self, schema: pa.Schema) -> Program:
         program = self._programs.get(schema)
         if program is None:
             if len(self._programs) >= _MOST_SCHEMAS:
                 self._programs.clear()
             program = self._programs[schema] = Program(
-                self._rows, self._parsed, schema, self._context, html=self.html, wire_json=self.wire == "json"
+                self._rows, self.parsed, schema, self._context, html=self.html, wire_json=self.wire == "json"
             )
         return program
 
@@ -101,7 +124,9 @@ class CompiledTemplate:
     def coverage(self) -> Coverage:
         """Coverage for the schema given at compilation, or else for that of the first batch."""
         if not self._programs:
-            raise ValueError("coverage depends on the schema: compile with schema=, or call coverage_for(schema)")
+            raise ValueError(
+                "coverage depends on the schema: compile with schema=, or call coverage_for(schema)"
+            )
         return next(iter(self._programs.values())).coverage
 
     def render(self, batch: pa.RecordBatch) -> Rendered:
@@ -135,6 +160,12 @@ def compile_template(
     Raises `TemplateError` when the template can never render.
     """
     return CompiledTemplate(
-        name, sources, html=html, wire=wire, schema=schema,
-        context=context or RenderContext(), limits=limits or Limits(), engine=engine,
-    )  # fmt: skip
+        name,
+        sources,
+        html=html,
+        wire=wire,
+        schema=schema,
+        context=context or RenderContext(),
+        limits=limits or Limits(),
+        engine=engine,
+    )

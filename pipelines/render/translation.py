@@ -1,7 +1,8 @@
 """`{% trans %}`: text from gettext catalogues, for the locale of each row.
 
-Invariant: both engines use the same catalogues and the same choice of locale; a locale without a catalogue falls
-back from `de-AT` to `de` and then to the text as written. Does not read files: catalogues are text.
+Invariant: both engines use the same catalogues and the same choice of locale; a locale without a
+catalogue falls back from `de-AT` to `de` and then to the text as written. Does not read files:
+catalogues are text.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from jinja2 import nodes
 from pipelines.render.ir import Expr, If
 from pipelines.render.lowering import Lowering
 from pipelines.render.sandbox import AMBIENT, ReferenceEnvironment
-from pipelines.render.scope import Unvectorised
+from pipelines.render.scope import UnvectorisedError
 from pipelines.render.types import INT, STR
 
 NAMES = frozenset({"gettext", "ngettext", "_"})
@@ -36,15 +37,17 @@ class Catalogue:
     @cached_property
     def _held(self) -> tuple[dict[Any, Any], Callable[[int], int]]:
         catalogue = read_po(io.BytesIO(self._text.encode()), locale=self.locale.replace("-", "_"))
-        messages = {m.id if isinstance(m.id, str) else m.id[0]: m.string for m in catalogue if m.id and not m.fuzzy}
-        return messages, stdlib.c2py(catalogue.plural_expr)  # type: ignore[attr-defined]  # undocumented in typeshed
+        messages = {
+            m.id if isinstance(m.id, str) else m.id[0]: m.string for m in catalogue if m.id and not m.fuzzy
+        }
+        return messages, stdlib.c2py(catalogue.plural_expr)
 
     def single(self, text: str) -> str:
         """The translation of a text, or the text."""
         found = self._held[0].get(text)
         return (found[0] if isinstance(found, tuple) else found) or text
 
-    def forms(self, singular: str, plural: str) -> tuple[str, ...]:
+    def forms(self, singular: str) -> tuple[str, ...]:
         """The plural forms in the catalogue's order, or none when it has no translation."""
         found = self._held[0].get(singular)
         return found if isinstance(found, tuple) and all(found) else ()
@@ -58,7 +61,9 @@ class Catalogues:
     """All catalogues of a template, by locale."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        self._by_locale = {locale.replace("_", "-"): Catalogue(locale, text) for locale, text in texts.items()}
+        self._by_locale = {
+            locale.replace("_", "-"): Catalogue(locale, text) for locale, text in texts.items()
+        }
 
     @property
     def locales(self) -> tuple[str, ...]:
@@ -82,7 +87,7 @@ class Catalogues:
 
     def plural(self, locale: str, singular: str, plural: str, number: Any) -> str:
         """The plural form for a number in a locale of `nearest`."""
-        forms = self._by_locale[locale].forms(singular, plural) if locale else ()
+        forms = self._by_locale[locale].forms(singular) if locale else ()
         if not forms:
             return singular if number == 1 else plural
         at = self._by_locale[locale].form_of(number)
@@ -118,7 +123,7 @@ def lower_translation(lw: Lowering, node: nodes.Call) -> bool:
     variables = {pair.key: lower(lw, pair.value) for pair in node.kwargs}
     number = lower(lw, node.args[2]) if count == 2 else None
     if number is not None and number.type.kind != "int":
-        raise Unvectorised("a plural by something that is no integer", node.lineno)
+        raise UnvectorisedError("a plural by something that is no integer", node.lineno)
     if count == 2:
         assert number is not None
         variables.setdefault("num", number)
@@ -140,7 +145,12 @@ class _Emitter:
     """Emits one translated text."""
 
     def __init__(
-        self, lw: Lowering, node: nodes.Call, texts: list[str], variables: dict[str, Expr], number: Expr | None
+        self,
+        lw: Lowering,
+        node: nodes.Call,
+        texts: list[str],
+        variables: dict[str, Expr],
+        number: Expr | None,
     ) -> None:
         self.lw = lw
         self.node = node
@@ -164,7 +174,7 @@ class _Emitter:
         if self.number is None:
             self.filled(catalogues.single(locale, self.texts[0]))
             return
-        forms = catalogues.of(locale).forms(self.texts[0], self.texts[1]) if locale else ()
+        forms = catalogues.of(locale).forms(self.texts[0]) if locale else ()
         if forms:
             form = self.lw.make("distinct", (self.number,), INT, catalogues.of(locale).form_of)
             self.by_form(form, 0, forms)
@@ -195,11 +205,11 @@ class _Emitter:
                 continue
             variable = self.variables.get(found[1])
             if variable is None:
-                raise Unvectorised(f"the placeholder {found[1]!r} without a value", self.node.lineno)
+                raise UnvectorisedError(f"the placeholder {found[1]!r} without a value", self.node.lineno)
             self.lw.emit_out(as_text(self.lw, variable, self.node), self.node)
         self._static(text[at:])
 
     def _static(self, text: str) -> None:
         if "%" in text:
-            raise Unvectorised("a % that is no placeholder in a translation", self.node.lineno)
+            raise UnvectorisedError("a % that is no placeholder in a translation", self.node.lineno)
         self.lw.emit_text(text)

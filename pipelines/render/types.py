@@ -15,14 +15,28 @@ import pyarrow as pa
 from markupsafe import Markup
 
 Kind = Literal[
-    "str", "int", "float", "bool", "decimal", "date", "timestamp", "list", "struct", "none", "undefined", "object"
-]  # fmt: skip
+    "str",
+    "int",
+    "float",
+    "bool",
+    "decimal",
+    "date",
+    "timestamp",
+    "list",
+    "struct",
+    "none",
+    "undefined",
+    "object",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A kind with its Arrow type; `markup` tells text that is already HTML, `lazy` a list that Python has as a
-    generator: it can be gone through, once, and has no length."""
+    """A kind with its Arrow type.
+
+    `markup` tells text that is already HTML; `lazy` a list that Python has as a generator: it can be gone
+    through, once, and has no length.
+    """
 
     kind: Kind
     arrow: pa.DataType | None = None
@@ -108,7 +122,7 @@ def type_of_constant(value: Any) -> Type:
         return MARKUP
     if isinstance(value, str):
         return STR
-    if isinstance(value, decimal.Decimal) or isinstance(value, (datetime.date, datetime.datetime)):
+    if isinstance(value, (decimal.Decimal, datetime.date, datetime.datetime)):
         return OBJECT
     return OBJECT
 

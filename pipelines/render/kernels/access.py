@@ -24,12 +24,12 @@ def column(frame: FrameLike, expr: Expr) -> Vec:
     return Vec(normalised(frame.batch.column(expr.params[0])))
 
 
-def item(frame: FrameLike, expr: Expr) -> Vec:
+def item(frame: FrameLike, _: Expr) -> Vec:
     """The loop variable: each item of the domain's lists."""
     return Vec(normalised(frame.items))
 
 
-def undefined(frame: FrameLike, expr: Expr) -> Vec:
+def undefined(frame: FrameLike, _: Expr) -> Vec:
     """A name that nothing defines."""
     return Vec(pa.nulls(frame.size), np.ones(frame.size, np.bool_))
 
@@ -65,10 +65,14 @@ def index(frame: FrameLike, expr: Expr) -> Vec:
     base, wanted = frame.args(expr)
     data = frame.array(base)
     starts, counts = _starts(data)
-    position = wanted.data.as_py() if wanted.is_scalar else wanted.data.fill_null(0).to_numpy(zero_copy_only=False)
-    position = np.where(position < 0, counts + position, position) if not wanted.is_scalar else (
-        counts + position if position < 0 else np.full(len(counts), position)
-    )  # fmt: skip
+    position = (
+        wanted.data.as_py() if wanted.is_scalar else wanted.data.fill_null(0).to_numpy(zero_copy_only=False)
+    )
+    position = (
+        np.where(position < 0, counts + position, position)
+        if not wanted.is_scalar
+        else (counts + position if position < 0 else np.full(len(counts), position))
+    )
     inside = (position >= 0) & (position < counts)
     missing: Mask = ~inside
     nulls = wanted.nulls()
@@ -99,7 +103,9 @@ def select(frame: FrameLike, expr: Expr) -> Vec:
     bad = either(failed, _chosen(mask, then.bad, otherwise.bad))
     if expr.type.arrow is None:
         left, right = frame.objects(expr.args[0 + 1]), frame.objects(expr.args[2])
-        return Vec([a if m else b for m, a, b in zip(mask.tolist(), left, right, strict=True)], undefined, bad)
+        return Vec(
+            [a if m else b for m, a, b in zip(mask.tolist(), left, right, strict=True)], undefined, bad
+        )
     sides = [_typed(v.data, expr.type.arrow) for v in (then, otherwise)]
     return Vec(pc.if_else(chosen, *sides), undefined, bad)
 
@@ -146,16 +152,24 @@ def loop_field(frame: FrameLike, expr: Expr) -> Vec:
     return Vec(pa.array(lengths - position - (name == "revindex0")))
 
 
-def loop_object(frame: FrameLike, expr: Expr) -> Vec:
+def loop_object(frame: FrameLike, _: Expr) -> Vec:
     """`loop` for a row-wise piece inside a vectorised loop: its plain fields."""
     out = []
     for length in np.diff(frame.offsets).tolist():
         for at in range(length):
-            out.append({
-                "index": at + 1, "index0": at, "first": at == 0, "last": at == length - 1, "length": length,
-                "revindex": length - at, "revindex0": length - at - 1,
-                "depth": 1, "depth0": 0,
-            })  # fmt: skip
+            out.append(
+                {
+                    "index": at + 1,
+                    "index0": at,
+                    "first": at == 0,
+                    "last": at == length - 1,
+                    "length": length,
+                    "revindex": length - at,
+                    "revindex0": length - at - 1,
+                    "depth": 1,
+                    "depth0": 0,
+                }
+            )
     return Vec(out)
 
 

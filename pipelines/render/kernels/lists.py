@@ -1,7 +1,7 @@
 """Kernels over lists: the items of all rows are one flat array, and a list is a range of it.
 
-Invariant: a failure inside one item's expression makes only that item's row undecided. Does not loop in Python
-over rows.
+Invariant: a failure inside one item's expression makes only that item's row undecided. Does not loop in
+Python over rows.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ def slice_list(frame: FrameLike, expr: Expr) -> Vec:
     (base,) = frame.args(expr)
     start, stop = expr.params
     counts = base.data.value_lengths()
-    counts = (counts.fill_null(0) if counts.null_count else counts).to_numpy(zero_copy_only=False).astype(np.int64)
+    counts = (
+        (counts.fill_null(0) if counts.null_count else counts).to_numpy(zero_copy_only=False).astype(np.int64)
+    )
     firsts = np.zeros(frame.size, np.int64)
     np.cumsum(counts[:-1], out=firsts[1:])
     low = _bound(start, counts, 0)
@@ -122,7 +124,9 @@ def reverse(frame: FrameLike, expr: Expr) -> Vec:
     """`list|reverse`."""
     (base,) = frame.args(expr)
     counts = base.data.value_lengths()
-    counts = (counts.fill_null(0) if counts.null_count else counts).to_numpy(zero_copy_only=False).astype(np.int64)
+    counts = (
+        (counts.fill_null(0) if counts.null_count else counts).to_numpy(zero_copy_only=False).astype(np.int64)
+    )
     offsets = np.zeros(frame.size + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
     at = np.repeat(offsets[:-1] + offsets[1:] - 1, counts) - np.arange(int(offsets[-1]))

@@ -1,7 +1,8 @@
 """The fallback: Jinja2, row by row, for one expression or block.
 
-Invariant: it runs only for rows that are active where it stands, over the values of its free names; a row in
-which it raises is undecided. Does not report errors: the row-wise engine does, over the whole row.
+Invariant: it runs only for rows that are active where it stands, over the values of its free names; a
+row in which it raises is undecided. Does not report errors: the row-wise engine does, over the whole
+row.
 """
 
 from __future__ import annotations
@@ -27,8 +28,12 @@ class RowProgram:
     """Jinja2 code for one expression or block, and the names it reads."""
 
     def __init__(
-        self, environment: ReferenceEnvironment, template: Template, names: tuple[str, ...],
-        ambient: tuple[str, ...] = (), needs: Need | None = None,
+        self,
+        environment: ReferenceEnvironment,
+        template: Template,
+        names: tuple[str, ...],
+        ambient: tuple[str, ...] = (),
+        needs: Need | None = None,
     ) -> None:
         self.environment = environment
         self.ambient = ambient
@@ -73,7 +78,9 @@ def run(frame: FrameLike, args: tuple[Expr, ...], program: RowProgram, function:
     titles = (*program.names, *program.ambient)
     count = len(program.names)
     columns = [_objects(frame, a, name, some, program) for a, name in zip(args, titles, strict=True)]
-    for row, held in zip(rows.tolist(), zip(*columns, strict=True) if columns else [()] * len(rows), strict=True):
+    for row, held in zip(
+        rows.tolist(), zip(*columns, strict=True) if columns else [()] * len(rows), strict=True
+    ):
         try:
             program.begin(held[count:])
             out[row] = function(dict(zip(program.names, held[:count], strict=True)))

@@ -1,8 +1,8 @@
 """Kernels between values and text: Python's `str()`, HTML and JSON escaping.
 
-Invariant: `str_of` equals Python's `str()`, `html` equals markupsafe's `escape`, `wire` equals `json.dumps`
-with `ensure_ascii=False`. Each looks at the whole buffer once, and copies only when there is something to
-escape.
+Invariant: `str_of` equals Python's `str()`, `html` equals markupsafe's `escape`, `wire` equals
+`json.dumps` with `ensure_ascii=False`. Each looks at the whole buffer once, and copies only when there
+is something to escape.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ import pyarrow.compute as pc
 
 from pipelines.render.types import Type
 
-_HTML = ((b"&", "&", "&amp;"), (b"<", "<", "&lt;"), (b">", ">", "&gt;"), (b"'", "'", "&#39;"), (b'"', '"', "&#34;"))
+_HTML = (
+    (b"&", "&", "&amp;"),
+    (b"<", "<", "&lt;"),
+    (b">", ">", "&gt;"),
+    (b"'", "'", "&#39;"),
+    (b'"', '"', "&#34;"),
+)
 _JSON = ((b"\\", "\\", "\\\\"), (b'"', '"', '\\"'))
 _SHORT = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
 
@@ -66,11 +72,11 @@ def joined_items(offsets: Any, items: Any) -> Any:
     return pa.StringArray.from_buffers(len(offsets) - 1, starts, values)
 
 
-def _int_text(data: Any, arrow: Any) -> Any:
+def _int_text(data: Any, _: Any) -> Any:
     return data.cast(pa.string())
 
 
-def _bool_text(data: Any, arrow: Any) -> Any:
+def _bool_text(data: Any, _: Any) -> Any:
     return pc.if_else(data, "True", "False")
 
 
@@ -78,7 +84,7 @@ def _bool_text(data: Any, arrow: Any) -> Any:
 _MOST_POINT = 1e9
 
 
-# Amounts up to this are spelled from a table of all of them: 100,000 texts, about 1 MB, made when first needed.
+# Amounts below this are spelled from a table of all of them: 100,000 texts, about 1 MB, made on demand.
 _MOST_HUNDREDTHS = 100_000
 
 
@@ -88,7 +94,7 @@ def _amounts() -> Any:
     return pa.array([repr(h / 100) for h in range(_MOST_HUNDREDTHS)], pa.string())
 
 
-def _float_text(data: Any, arrow: Any) -> Any:
+def _float_text(data: Any, _: Any) -> Any:
     """`repr(float)`: amounts with up to two decimals from a table, others as `_other_floats` does."""
     nulls = data.null_count
     values = (data.fill_null(0.0) if nulls else data).to_numpy(zero_copy_only=False)
@@ -140,11 +146,11 @@ def _timestamp_text(data: Any, arrow: Any) -> Any:
     return text if arrow.tz is None else pc.binary_join_element_wise(text, "+00:00", "")
 
 
-def _as_is(data: Any, arrow: Any) -> Any:
+def _as_is(data: Any, _: Any) -> Any:
     return data
 
 
-def _cast_text(data: Any, arrow: Any) -> Any:
+def _cast_text(data: Any, _: Any) -> Any:
     return data.cast(pa.string())
 
 
@@ -162,11 +168,11 @@ _TEXT: dict[str, Callable[[Any, Any], Any]] = {
 PLAIN_KINDS = frozenset({"int", "bool", "float", "decimal", "date", "timestamp"})
 
 
-def has_text(type: Type) -> bool:
+def has_text(shape: Type) -> bool:
     """Whether `str_of` knows the type; lists and structs have Python's repr and are row-wise."""
-    return type.kind in _TEXT
+    return shape.kind in _TEXT
 
 
-def str_of(data: Any, type: Type) -> Any:
+def str_of(data: Any, shape: Type) -> Any:
     """Python's `str()` of each value; a null stays null."""
-    return _TEXT[type.kind](data, type.arrow)
+    return _TEXT[shape.kind](data, shape.arrow)

@@ -1,7 +1,8 @@
 """A column of values in flight: data, and which rows are undefined or undecided.
 
-Invariant: a null in `data` is Python's None; a row in `undefined` is Jinja2's Undefined; a row in `bad` is left
-to the row-wise engine. Masks are None when no row is concerned. Holds no operation of the language.
+Invariant: a null in `data` is Python's None; a row in `undefined` is Jinja2's Undefined; a row in `bad`
+is left to the row-wise engine. Masks are None when no row is concerned. Holds no operation of the
+language.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Mask = npt.NDArray[np.bool_]
 class Vec:
     """One value for each row of a domain. `data` is an Arrow array, an Arrow scalar or a list of objects."""
 
-    __slots__ = ("data", "undefined", "bad")
+    __slots__ = ("bad", "data", "undefined")
 
     def __init__(self, data: Any, undefined: Mask | None = None, bad: Mask | None = None) -> None:
         self.data = data

@@ -15,7 +15,12 @@ from tests.pipelines.render import oracle
 
 
 def differences(
-    sources: Mapping[str, str], name: str, batch: pa.RecordBatch, *, html: bool, context: RenderContext | None = None
+    sources: Mapping[str, str],
+    name: str,
+    batch: pa.RecordBatch,
+    *,
+    html: bool,
+    context: RenderContext | None = None,
 ) -> list[str]:
     """Every way in which an engine differs from real Jinja2; none is the hope."""
     try:

@@ -3,6 +3,7 @@
 All choices come from one `random.Random`; hypothesis passes its own, so that failures shrink.
 """
 
+# ruff: noqa: E501 - the pieces of the grammar read best one a line
 from __future__ import annotations
 
 import datetime as dt
@@ -14,9 +15,17 @@ import pyarrow as pa
 
 LINE = pa.struct([("sku", pa.string()), ("n", pa.int64())])
 ORDER = pa.struct(
-    [("id", pa.string()), ("total", pa.float64()), ("qty", pa.int64()), ("paid", pa.bool_()), ("lines", pa.list_(LINE))]
+    [
+        ("id", pa.string()),
+        ("total", pa.float64()),
+        ("qty", pa.int64()),
+        ("paid", pa.bool_()),
+        ("lines", pa.list_(LINE)),
+    ]
 )
-ADDRESS = pa.struct([("city", pa.string()), ("zip", pa.string()), ("geo", pa.struct([("lat", pa.float64())]))])
+ADDRESS = pa.struct(
+    [("city", pa.string()), ("zip", pa.string()), ("geo", pa.struct([("lat", pa.float64())]))]
+)
 CUSTOMER = pa.struct(
     [
         ("first", pa.string()), ("last", pa.string()), ("age", pa.int64()), ("score", pa.float64()),
@@ -33,7 +42,24 @@ TEXTS = (
     "UPPER", "MiXed case-word (x)", "12", " 7 ", "-3.5", "1e3", "x" * 40, "back\\slash", "%s %d", "ǆ", "ΑΣ", "vip",
 )  # fmt: skip
 INTS = (0, 1, 2, 3, 5, -1, -7, 10, 100, 2**31, 2**53 + 1, 2**62, 2**63 - 1, -(2**63))
-FLOATS = (0.0, -0.0, 1.0, 0.1, 2.5, -2.5, 3.14159, 1e15, 1e16, 123456789.125, 1e-5, 1e-4, 1e300, 5e-324, 99.99, 0.5)
+FLOATS = (
+    0.0,
+    -0.0,
+    1.0,
+    0.1,
+    2.5,
+    -2.5,
+    3.14159,
+    1e15,
+    1e16,
+    123456789.125,
+    1e-5,
+    1e-4,
+    1e300,
+    5e-324,
+    99.99,
+    0.5,
+)
 ODD_FLOATS = (float("nan"), float("inf"), float("-inf"))
 
 
@@ -111,7 +137,14 @@ class Author:
         return self.pick("'a'", "''", "'<i>'", "'O\\'Neill'", '"q\\"q"', "'é👍'", "'vip'", "'12'", "'a\\nb'")
 
     def path_text(self) -> str:
-        paths = ["customer.first", "customer.last", "customer.address.city", "customer['first']", "s", "customer.address.zip"]
+        paths = [
+            "customer.first",
+            "customer.last",
+            "customer.address.city",
+            "customer['first']",
+            "s",
+            "customer.address.zip",
+        ]
         paths += [f"{o}.id" for o in self.orders] + [f"{x}.sku" for x in self.lines] + self.texts
         if self.r.random() < 0.04:
             return self.pick("customer.nope", "nope", "customer.nope.deeper", "customer.first.nope")
@@ -135,9 +168,15 @@ class Author:
             lambda: f"({self.text()} if {self.test()})",
             lambda: f"({self.text()} or {self.text()})",
             lambda: f"({self.text()} and {self.text()})",
-            lambda: f"{self.wrap(self.text)}[{self.r.choice(('1:', ':3', '-2:', ':-1', '1:4', '0', '-1', '::2', '5:2'))}]",
-            lambda: self.list_text() + "|" + self.r.choice(("join", "join(', ')", "first", "last", "join('<')")),
-            lambda: f"{self.wrap(self.path_text)}.{self.r.choice(('upper()', 'lower()', 'strip()', 'title()'))}",
+            lambda: (
+                f"{self.wrap(self.text)}[{self.r.choice(('1:', ':3', '-2:', ':-1', '1:4', '0', '-1', '::2', '5:2'))}]"
+            ),
+            lambda: (
+                self.list_text() + "|" + self.r.choice(("join", "join(', ')", "first", "last", "join('<')"))
+            ),
+            lambda: (
+                f"{self.wrap(self.path_text)}.{self.r.choice(('upper()', 'lower()', 'strip()', 'title()'))}"
+            ),
             lambda: "{'a': 'A', 'vip': 'V<'}[" + self.text() + "]",
             lambda: "{'a': 'A', 'vip': 'V<'}.get(" + self.text() + ", 'x')",
             lambda: f"({self.text()} * 2)",
@@ -164,8 +203,12 @@ class Author:
             lambda: f"{self.list_any()}|{self.r.choice(('length', 'count'))}",
             lambda: f"customer.nums|{self.r.choice(('sum', 'first', 'last', 'max', 'min'))}",
             lambda: "customer.orders|" + self.r.choice(("sum(attribute='qty')", "sum(attribute='total')")),
-            lambda: self.wrap(self.number) + "|" + self.r.choice(
-                ("abs", "round", "round(2)", "int", "float", "round(1, 'floor')", "round(0, 'ceil')")
+            lambda: (
+                self.wrap(self.number)
+                + "|"
+                + self.r.choice(
+                    ("abs", "round", "round(2)", "int", "float", "round(1, 'floor')", "round(0, 'ceil')")
+                )
             ),
             lambda: f"{self.wrap(self.text)}|{self.r.choice(('int', 'float', 'int(9)', 'wordcount'))}",
             lambda: f"(-{self.wrap(self.number)})",
@@ -199,9 +242,15 @@ class Author:
             lambda: f"not {self.wrap(self.test)}",
             lambda: f"({self.test()} and {self.test()})",
             lambda: f"({self.test()} or {self.test()})",
-            lambda: f"{self.wrap(self.any)} is {self.r.choice(('defined', 'undefined', 'none', 'not none', 'string', 'number', 'integer', 'boolean', 'mapping', 'float'))}",
-            lambda: f"{self.path_text()} is {self.r.choice(('defined', 'undefined', 'none', 'upper', 'lower'))}",
-            lambda: f"{self.wrap(self.number)} is {self.r.choice(('odd', 'even', 'divisibleby 3', 'gt 2', 'eq 1', 'ne 0'))}",
+            lambda: (
+                f"{self.wrap(self.any)} is {self.r.choice(('defined', 'undefined', 'none', 'not none', 'string', 'number', 'integer', 'boolean', 'mapping', 'float'))}"
+            ),
+            lambda: (
+                f"{self.path_text()} is {self.r.choice(('defined', 'undefined', 'none', 'upper', 'lower'))}"
+            ),
+            lambda: (
+                f"{self.wrap(self.number)} is {self.r.choice(('odd', 'even', 'divisibleby 3', 'gt 2', 'eq 1', 'ne 0'))}"
+            ),
             lambda: f"{self.text()} in ['a', 'vip', 'Ada', none]",
             lambda: f"{self.literal()} {self.r.choice(('in', 'not in'))} {self.text()}",
             lambda: f"{self.text()} in {self.list_text()}",
@@ -209,7 +258,9 @@ class Author:
             lambda: f"{self.wrap(self.path_text)}.startswith('a')",
             lambda: f"1 < {self.number()} <= 5",
             lambda: "customer.birth < customer.birth",
-            lambda: f"customer.balance {self.r.choice(compare)} {self.r.choice(('100', '1.5', '0', 'customer.balance', '0.1'))}",
+            lambda: (
+                f"customer.balance {self.r.choice(compare)} {self.r.choice(('100', '1.5', '0', 'customer.balance', '0.1'))}"
+            ),
         )
 
     def any(self) -> str:
@@ -221,7 +272,9 @@ class Author:
         )  # fmt: skip
 
     def static(self) -> str:
-        return self.r.choice(("hi ", "<p>", '"quoted" & \\ ', "\n", "é 👍 ", "- ", "</p>\n", "{{ '{{' }}", "100%"))
+        return self.r.choice(
+            ("hi ", "<p>", '"quoted" & \\ ', "\n", "é 👍 ", "- ", "</p>\n", "{{ '{{' }}", "100%")
+        )
 
     def body(self, depth: int = 0) -> str:
         return "".join(self.statement(depth) for _ in range(self.r.randint(1, 4)))
@@ -248,7 +301,9 @@ class Author:
         return out + "{% endif %}"
 
     def for_(self, depth: int) -> str:
-        kind = self.r.choice(("orders", "orders", "tags", "nums", "lines", "literal", "range", "filtered", "nested"))
+        kind = self.r.choice(
+            ("orders", "orders", "tags", "nums", "lines", "literal", "range", "filtered", "nested")
+        )
         held = (list(self.orders), list(self.lines), list(self.texts), list(self.ints), self.loops)
         name = self.name("x")
         if kind == "lines" and self.orders:
@@ -270,7 +325,14 @@ class Author:
             over = f"customer.orders if {name}.{self.r.choice(('paid', 'qty', 'id'))}"
             self.orders.append(name)
         else:
-            over = self.r.choice(("customer.orders", "customer.orders", "customer.orders[:2]", "customer.orders|sort(attribute='id')"))
+            over = self.r.choice(
+                (
+                    "customer.orders",
+                    "customer.orders",
+                    "customer.orders[:2]",
+                    "customer.orders|sort(attribute='id')",
+                )
+            )
             self.orders.append(name)
         self.loops += 1
         out = "{% for " + name + " in " + over + " %}" + self.body(depth + 1)
@@ -285,7 +347,17 @@ class Author:
     def loop_control(self, depth: int) -> str:
         name = self.name("k")
         stop = self.r.choice(("break", "continue"))
-        return "{% for " + name + " in customer.nums %}{% if " + name + " > 1 %}{% " + stop + " %}{% endif %}{{ " + name + " }},{% endfor %}"
+        return (
+            "{% for "
+            + name
+            + " in customer.nums %}{% if "
+            + name
+            + " > 1 %}{% "
+            + stop
+            + " %}{% endif %}{{ "
+            + name
+            + " }},{% endfor %}"
+        )
 
     def set_(self, depth: int) -> str:
         name = self.name("v")
@@ -326,7 +398,13 @@ class Author:
         if not self.macros:
             return self.static()
         name = self.r.choice(self.macros)
-        call = self.r.choice((f"{name}({self.text()})", f"{name}(p={self.text()}, q={self.any()})", f"{name}({self.text()})|upper"))
+        call = self.r.choice(
+            (
+                f"{name}({self.text()})",
+                f"{name}(p={self.text()}, q={self.any()})",
+                f"{name}({self.text()})|upper",
+            )
+        )
         return "{{ " + call + " }}"
 
     def filter_block(self, depth: int) -> str:

@@ -14,13 +14,13 @@ from jinja2.environment import Template
 from jinja2.sandbox import SandboxedEnvironment
 
 
-class NonePrinted(UndefinedError):
+class NonePrintedError(UndefinedError):
     """None reached an output statement."""
 
 
 def _finalize(value: Any) -> Any:
     if value is None:
-        raise NonePrinted("None")
+        raise NonePrintedError("None")
     return value
 
 

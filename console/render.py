@@ -1,0 +1,68 @@
+"""`carillon render`: one template file over JSON lines, without Spark.
+
+Invariant: prints one JSON result a line and nothing else on standard output. Exit codes: 0 done, 1 a
+difference between the engines, 2 a wrong template or wrong data. Does not read a campaign's
+configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("render")(render)
+
+
+def render(
+    template: Annotated[Path, typer.Argument(help="The template file.", exists=True, dir_okay=False)],
+    data: Annotated[
+        Path | None, typer.Option(help="Rows, one JSON object a line; '-' reads standard input.")
+    ] = None,
+    html: Annotated[bool, typer.Option(help="Escape values for HTML.")] = False,
+    locale: Annotated[str, typer.Option(help="Locale of rows that name none.")] = "en",
+    engine: Annotated[str, typer.Option(help="compiled or jinja2.")] = "compiled",
+    compare: Annotated[
+        bool, typer.Option(help="Render with both engines; exit with 1 at a difference.")
+    ] = False,
+    schema: Annotated[bool, typer.Option(help="Print what the template reads, and render nothing.")] = False,
+    root: Annotated[Path | None, typer.Option(help="Folder that includes are named from.")] = None,
+) -> None:
+    """Render a template over rows; each output line is {"row", "text"} or {"row", "error"}."""
+    from pipelines.render import RenderContext, TemplateError, tool
+
+    if engine not in ("compiled", "jinja2"):
+        _fail(f"unknown engine {engine!r}: use 'compiled' or 'jinja2'")
+    try:
+        name, sources = tool.sources_beside(template, root)
+        if schema:
+            for path in tool.reads(name, sources, html=html):
+                typer.echo(path)
+            return
+        if data is None:
+            _fail("no rows: give --data rows.jsonl, or --data - for standard input")
+            return
+        text = sys.stdin.read() if str(data) == "-" else data.read_text(encoding="utf-8")
+        batch = tool.batch_of(tool.read_rows(text.splitlines(), str(data)))
+        context = RenderContext(locale=locale)
+        if compare:
+            difference = tool.first_difference(name, sources, batch, html=html, context=context)
+            if difference is not None:
+                typer.echo(json.dumps(difference, ensure_ascii=False))
+                raise typer.Exit(1)
+        chosen = "jinja2" if engine == "jinja2" else "compiled"
+        for result in tool.render_lines(name, sources, batch, html=html, context=context, engine=chosen):  # type: ignore[arg-type]  # checked above
+            typer.echo(json.dumps(result, ensure_ascii=False))
+    except (TemplateError, tool.DataError, OSError, UnicodeDecodeError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"carillon: {message}", err=True)
+    raise typer.Exit(2)

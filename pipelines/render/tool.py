@@ -1,0 +1,155 @@
+"""Rendering template files over JSON lines: what `carillon render` does, as plain functions.
+
+Invariant: one JSON result a line, in the order of the rows; needs no Spark. Types are inferred from all
+rows together unless a schema is given. Does not parse a command line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.render.errors import RowError
+from pipelines.render.pruning import ALL, Need, needs_of
+from pipelines.render.settings import RenderContext
+from pipelines.render.template import Engine, compile_template
+
+_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+_SUFFIXES = (".j2", ".jinja", ".jinja2", ".html", ".txt")
+
+
+class DataError(ValueError):
+    """Rows that are no JSON objects, or whose fields change their type, with the file and line."""
+
+
+def sources_beside(template: Path, root: Path | None = None) -> tuple[str, dict[str, str]]:
+    """The template's name and every template under its root, by path from there.
+
+    The root is the nearest folder above called `templates`, or else the template's own folder.
+    """
+    template = template.resolve()
+    if root is None:
+        above = [p for p in template.parents if p.name == "templates"]
+        root = above[0] if above else template.parent
+    root = root.resolve()
+    found = {
+        path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and (path.suffix in _SUFFIXES or path == template)
+    }
+    name = template.relative_to(root).as_posix() if template.is_relative_to(root) else template.name
+    found.setdefault(name, template.read_text(encoding="utf-8"))
+    return name, found
+
+
+def read_rows(lines: Iterable[str], origin: str = "rows") -> list[dict[str, Any]]:
+    """JSON objects, one a line; blank lines are skipped, lone surrogates become U+FFFD."""
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{origin} line {number}: not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise DataError(
+                f"{origin} line {number}: a {type(row).__name__}, expected an object of variables"
+            )
+        rows.append(_encodable(row))
+    return rows
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else value.translate(_SURROGATES)
+    if isinstance(value, list):
+        return [_encodable(v) for v in value]
+    if isinstance(value, dict):
+        return {_encodable(k): _encodable(v) for k, v in value.items()}
+    return value
+
+
+def batch_of(rows: list[dict[str, Any]], schema: pa.Schema | None = None) -> pa.RecordBatch:
+    """The rows as one batch; a name that a row lacks is None there."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    try:
+        if schema is not None:
+            return pa.RecordBatch.from_pylist(rows, schema=schema)
+        arrays = [pa.array([row.get(name) for row in rows]) for name in names]
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise DataError(f"the rows do not have one type for each field: {error}") from None
+    return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def render_lines(
+    name: str,
+    sources: Mapping[str, str],
+    batch: pa.RecordBatch,
+    *,
+    html: bool = False,
+    context: RenderContext | None = None,
+    engine: Engine = "compiled",
+) -> Iterator[dict[str, Any]]:
+    """One result for each row: {"row", "text"} or {"row", "error"}."""
+    rendered = compile_template(name, sources, html=html, context=context, engine=engine).render(batch)
+    errors = {e.row: e for e in rendered.errors}
+    for row, text in enumerate(rendered.text.to_pylist()):
+        yield (
+            {"row": row, "text": text}
+            if row not in errors
+            else {"row": row, "error": error_object(errors[row])}
+        )
+
+
+def error_object(error: RowError) -> dict[str, Any]:
+    """A row's error for JSON."""
+    return {
+        "kind": error.kind,
+        "template": error.template,
+        "line": error.line,
+        "variable": error.variable,
+        "message": error.message,
+    }
+
+
+def first_difference(
+    name: str,
+    sources: Mapping[str, str],
+    batch: pa.RecordBatch,
+    *,
+    html: bool = False,
+    context: RenderContext | None = None,
+) -> dict[str, Any] | None:
+    """The first row on which the compiled engine and Jinja2 disagree, with both results."""
+    both = [
+        render_lines(name, sources, batch, html=html, context=context, engine=engine)
+        for engine in ("compiled", "jinja2")
+    ]
+    for compiled, reference in zip(*both, strict=True):
+        if compiled != reference:
+            return {"row": compiled["row"], "compiled": compiled, "jinja2": reference}
+    return None
+
+
+def reads(name: str, sources: Mapping[str, str], *, html: bool = False) -> list[str]:
+    """The paths of data that a template and all it refers to read, such as `customer.first_name`."""
+    template = compile_template(name, sources, html=html)
+    needs = needs_of(one.tree for one in template.parsed.values())
+    return sorted(_paths(needs, "", template.known_names))
+
+
+def _paths(needs: Need, prefix: str, skip: frozenset[str]) -> Iterator[str]:
+    for step, inner in needs.items():
+        if step == ALL or (not prefix and step in skip):
+            continue
+        path = f"{prefix}{step}" if step == "[]" or not prefix else f"{prefix}.{step}"
+        deeper = {k: v for k, v in inner.items() if k != ALL}
+        if deeper:
+            yield from _paths(deeper, path, skip)
+        if ALL in inner or not deeper:
+            yield path

@@ -32,6 +32,8 @@ def dev(
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
+    # Explicit for SIGINT too: a shell without job control starts background commands with it ignored.
+    signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     ensure_all(tell)
     tell("starting Kafka and S3 ...")

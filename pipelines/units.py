@@ -70,7 +70,9 @@ class Work:
 class UnitRunner:
     """Runs the units of one pipeline. `incarnation` tells apart its lives, `term` its drivers; see `MarkerKey`."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, pipeline: str, incarnation: str, term: int) -> None:
+    def __init__(
+        self, spark: SparkSession, settings: Settings, pipeline: str, incarnation: str, term: int
+    ) -> None:
         self.spark = spark
         self.settings = settings
         self.pipeline = pipeline
@@ -91,19 +93,21 @@ class UnitRunner:
             message_bytes_max=max(int(t.config.get("max.message.bytes", "1000000")) for t in load_topics()),
         )
 
-    def run(self, unit: int, clock: datetime, campaign_ids: set[str] | None, make: WorkMaker) -> dict[str, Any]:
+    def run(
+        self, unit: int, clock: datetime, campaign_ids: set[str] | None, make: WorkMaker
+    ) -> dict[str, Any]:
         """Run the unit to its end, or finish what an earlier attempt began; returns its result (see `finish`).
 
         `campaign_ids` None pins every active campaign. Raises `ImbalanceError`, `FencedError`, `StorageError`,
         `NoAudienceError`, `MissingBundleError`."""
-        manifest, _ = self.manifests.pin(
+        manifest, is_new = self.manifests.pin(
             self._app_id, unit, lambda: self._make_manifest(unit, clock, campaign_ids)
         )
         versions = {digest: self.campaigns.load(digest) for digest in manifest.campaigns.values()}
         audience = self.lake.read(AUDIENCE, manifest.audience_version)
         work = make(self.spark, manifest, versions, audience)
         books = Books()
-        self._record(unit, manifest, work, audience, books)
+        self._record(unit, manifest, is_new, work, audience, books)
         self._publish(unit, manifest, versions, audience, work.is_large, books)
         refused = self._publish_dead_letters(unit, work.dead_letters)
         books.check(f"{self.pipeline} unit {unit}")
@@ -133,26 +137,34 @@ class UnitRunner:
             campaigns=chosen,
         )
 
-    def _record(self, unit: int, manifest: Manifest, work: Work, audience: DataFrame, books: Books) -> None:
+    def _record(
+        self, unit: int, manifest: Manifest, is_new: bool, work: Work, audience: DataFrame, books: Books
+    ) -> None:
         """Consents first, then the decisions; each append happens once however often the unit is started."""
         overlay = self.lake.read(CONSENTS, manifest.consents_version)
         if work.consent_changes is not None:
             if not work.consent_changes.isEmpty():
                 self.lake.append_once(CONSENTS, work.consent_changes, self._app_id, unit)
             overlay = overlay.unionByName(work.consent_changes)
-        counted = work.candidates.groupBy("campaign_id", "channel").count()
-        books.add_considered([row.asDict() for row in counted.collect()])
-        if self.lake.has_appended(LEDGER, f"{self._app_id}/decide", unit):
-            return
-        if work.is_large:
-            candidates = work.candidates.withColumn("is_repeated", F.lit(False))
-        else:
-            earlier = self.lake.read(LEDGER, manifest.ledger_version)
-            candidates = mark_repeats(attach_customers(work.candidates, audience), earlier)
-        consented = join_consents(candidates, overlay, manifest.as_of)
-        decided_at = F.lit(manifest.decided_at)
-        decisions = decide(consented, decided_at, self.pipeline, unit, manifest.audience_version)
-        self.lake.append_once(LEDGER, decisions, f"{self._app_id}/decide", unit)
+        # An epoch's candidates are few, and used in four joins: planned once, held until the decisions are written.
+        candidates = work.candidates if work.is_large else work.candidates.persist()
+        try:
+            counted = candidates.groupBy("campaign_id", "channel").count()
+            books.add_considered([row.asDict() for row in counted.collect()])
+            # What was pinned just now cannot have been decided before: the ledger need not be asked.
+            if not is_new and self.lake.has_appended(LEDGER, f"{self._app_id}/decide", unit):
+                return
+            if work.is_large:
+                candidates = candidates.withColumn("is_repeated", F.lit(False))
+            else:
+                earlier = self.lake.read(LEDGER, manifest.ledger_version)
+                candidates = mark_repeats(attach_customers(candidates, audience), earlier)
+            consented = join_consents(candidates, overlay, manifest.as_of)
+            decided_at = F.lit(manifest.decided_at)
+            decisions = decide(consented, decided_at, self.pipeline, unit, manifest.audience_version)
+            self.lake.append_once(LEDGER, decisions, f"{self._app_id}/decide", unit)
+        finally:
+            work.candidates.unpersist()
 
     def _publish(
         self,
@@ -188,10 +200,13 @@ class UnitRunner:
             .persist()
         )
         try:
-            published = account.where(F.col("outcome") == "published")
-            totals = published.groupBy("campaign_id", "channel").agg(F.sum("messages").alias("messages"))
-            books.add_published([row.asDict() for row in totals.collect()])
-            self._record_failures(unit, sent, account.where(F.col("outcome") != "published"))
+            grouped = account.groupBy("outcome", "campaign_id", "channel").agg(
+                F.sum("messages").alias("messages")
+            )
+            totals = [row.asDict() for row in grouped.collect()]
+            books.add_published([row for row in totals if row["outcome"] == "published"])
+            if any(row["outcome"] != "published" for row in totals):
+                self._record_failures(unit, sent, account.where(F.col("outcome") != "published"))
         finally:
             account.unpersist()
         summary = self.decisions(unit, manifest)
@@ -199,14 +214,12 @@ class UnitRunner:
         books.add_decisions([row.asDict() for row in counted.collect()])
 
     def _record_failures(self, unit: int, sent: DataFrame, failures: DataFrame) -> None:
-        if failures.isEmpty():
-            return
         rows = render_failures(sent, failures.select("message_id", "outcome", "reason", "detail"))
         self.lake.append_once(LEDGER, rows, f"{self._app_id}/render", unit)
 
     def _publish_dead_letters(self, unit: int, refused: DataFrame | None) -> dict[str, int]:
         """Counts by reason."""
-        if refused is None or refused.isEmpty():
+        if refused is None:
             return {}
         key = MarkerKey(f"{self.pipeline}-dead-letters", self.incarnation, self.term, 0)
         rows = refused.select(*letters.COLUMNS).repartition(1).sortWithinPartitions(*letters.ORDER)

@@ -45,7 +45,6 @@ def build_audience(
     pointer = AudiencePointer(ObjectStore(settings.lake))
     previous = pointer.find()
     lake = DeltaLake(spark, settings.lake)
-    lake.ensure(AUDIENCE)
     lake.replace(AUDIENCE, build_snapshot(_read_extract(spark, extract_uri)))
     version = lake.version(AUDIENCE)
     snapshot = lake.read(AUDIENCE, version)
@@ -75,7 +74,9 @@ def evaluate(rows: DataFrame, expectations: tuple[Expectation, ...]) -> list[Ver
     for expectation in expectations:
         added = suite.add_expectation(getattr(classes, expectation.kind)(**expectation.arguments))
         why[added.id] = expectation.why
-    definition = context.validation_definitions.add(gx.ValidationDefinition(name="audience", data=batch, suite=suite))
+    definition = context.validation_definitions.add(
+        gx.ValidationDefinition(name="audience", data=batch, suite=suite)
+    )
     outcome = definition.run(batch_parameters={"dataframe": rows}, result_format=_COUNTS_ONLY)
     return [_to_verdict(result, why[result.expectation_config.id]) for result in outcome.results]
 

@@ -84,7 +84,7 @@ def _cased(name: str) -> Callable[[Lowering, Use], Expr]:
     def lowered(lw: Lowering, use: Use) -> Expr:
         shape = need(use, "str")
         chars = use.constants(lw, "chars") if name == "trim" else use.constants(lw)
-        if chars or shape.markup:
+        if chars:
             raise UnvectorisedError(f"{name!r} of this text", use.node.lineno)
         return lw.make("cased", (use.value,), shape, name, _PYTHON[name])
 
@@ -226,8 +226,8 @@ FILTERS: tuple[Entry, ...] = (
     Entry("last", listfilters.edge, ("value|last",)),
     Entry("join", listfilters.join, ("value|join(', ')", "value|join")),
     Entry("sum", listfilters.total, ("value|sum",)),
-    Entry("reverse", listfilters.reverse, ("value|reverse",)),
-    Entry("list", listfilters.as_list, ("value|list",)),
+    Entry("reverse", listfilters.reverse, ("value|reverse|join",)),
+    Entry("list", listfilters.as_list, ("value|list|join",)),
     Entry("map", listfilters.mapped, ("value|map('upper')|join",)),
     Entry("select", listfilters.selected, ("value|select('defined')|join",)),
     Entry("reject", listfilters.selected, ("value|reject('defined')|join",)),

@@ -14,66 +14,9 @@ from dataclasses import dataclass
 from jinja2 import TemplateSyntaxError, nodes
 
 from pipelines.render.errors import TemplateError, closest
+from pipelines.render.operations import OPERATIONS
 from pipelines.render.sandbox import ReferenceEnvironment
 
-_ALLOWED = frozenset(
-    [
-        "Template",
-        "Output",
-        "TemplateData",
-        "Const",
-        "Name",
-        "NSRef",
-        "Getattr",
-        "Getitem",
-        "Slice",
-        "Filter",
-        "Test",
-        "Call",
-        "Concat",
-        "CondExpr",
-        "Compare",
-        "Operand",
-        "And",
-        "Or",
-        "Not",
-        "Neg",
-        "Pos",
-        "Add",
-        "Sub",
-        "Mul",
-        "Div",
-        "FloorDiv",
-        "Mod",
-        "Pow",
-        "List",
-        "Tuple",
-        "Dict",
-        "Pair",
-        "Keyword",
-        "If",
-        "For",
-        "Assign",
-        "AssignBlock",
-        "Macro",
-        "CallBlock",
-        "FilterBlock",
-        "With",
-        "Block",
-        "Extends",
-        "Include",
-        "Import",
-        "FromImport",
-        "Scope",
-        "ScopedEvalContextModifier",
-        "EvalContextModifier",
-        "ExprStmt",
-        "Break",
-        "Continue",
-        "MarkSafe",
-        "MarkSafeIfAutoescape",
-    ]
-)
 _REFUSED_NAMES = {
     "random": "Use pick(...) or bucket(...), which choose the same for the same message",
     "lipsum": "Write the text out",
@@ -200,7 +143,7 @@ class _Checker:
 
     def check(self, node: nodes.Node) -> None:
         kind = type(node).__name__
-        if kind not in _ALLOWED:
+        if type(node) not in OPERATIONS:
             raise TemplateError(self.name, node.lineno, f"{kind} is not allowed in a template")
         specific = getattr(self, f"check_{kind.lower()}", None)
         if specific is not None:

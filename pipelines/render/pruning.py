@@ -11,6 +11,8 @@ from typing import Any
 
 from jinja2 import nodes
 
+from pipelines.render.sandbox import METHODS
+
 # The fields needed of a value; ALL where the value itself is used. "[]" stands for a list's items.
 Need = dict[str, Any]
 ALL = "\0all"
@@ -39,11 +41,16 @@ def _path(node: nodes.Node, aliases: dict[str, tuple[str, ...]], needs: Need) ->
         return aliases.get(node.name, (node.name,))
     if isinstance(node, nodes.Getattr):
         inner = _path(node.node, aliases, needs)
+        if inner is not None and node.attr in METHODS[dict]:
+            # It may be the method, which sees every field.
+            _mark(needs, inner, whole=True)
         return None if inner is None else (*inner, node.attr)
     if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
         inner = _path(node.node, aliases, needs)
         if inner is None or not isinstance(node.arg.value, (str, int)):
             return None
+        if node.arg.value in METHODS[dict]:
+            _mark(needs, inner, whole=True)
         return (*inner, node.arg.value if isinstance(node.arg.value, str) else _ITEMS)
     if isinstance(node, nodes.Filter) and node.name in _KEEPS_ITEMS and node.node is not None:
         return _filtered(node, aliases, needs)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jinja2 import nodes
+from jinja2.compiler import find_undeclared
 
 from pipelines.render import fallback, inheritance
 from pipelines.render.calls import capture, force, inline
@@ -264,6 +265,13 @@ def _range(lw: Lowering, node: nodes.Expr) -> Expr | None:
     return lw.builder.make("range", tuple(bounds), Type("list", pa.list_(pa.int64())), (most,))
 
 
+def _has_loop(node: nodes.For) -> bool:
+    """Whether Jinja2 makes `loop` for this loop: when its own body names it, not when an include does."""
+    if any(isinstance(b, nodes.Block) and b.scoped for b in node.find_all(nodes.Block)):
+        return True
+    return bool(find_undeclared(node.iter_child_nodes(only=("body",)), ("loop",)))
+
+
 def _unrolled(lw: Lowering, node: nodes.For, items: StaticList) -> None:
     lw.unrolled += len(items.items)
     if lw.unrolled > _MOST_UNROLLED:
@@ -272,7 +280,8 @@ def _unrolled(lw: Lowering, node: nodes.For, items: StaticList) -> None:
         )
     for position, item in enumerate(items.items):
         scope = lw.scope.inner()
-        scope.bind("loop", LoopBinding(None, position, len(items.items)))
+        if _has_loop(node):
+            scope.bind("loop", LoopBinding(None, position, len(items.items)))
         with lw.within(scope=scope) as block:
             _unpack(lw, node.target, item)
             lower_body(lw, node.body)
@@ -287,7 +296,8 @@ def _over_items(lw: Lowering, node: nodes.For, items: Expr) -> None:
         items = _kept(lw, node, items)
     domain, item = _domain(lw, items)
     scope = lw.scope.inner()
-    scope.bind("loop", LoopBinding(domain))
+    if _has_loop(node):
+        scope.bind("loop", LoopBinding(domain))
     with lw.within(scope=scope, domain=domain) as body:
         _unpack(lw, node.target, item)
         lower_body(lw, node.body)

@@ -112,6 +112,7 @@ def rounded(frame: FrameLike, expr: Expr) -> Vec:
     if method == "common":
         return Vec(pa.array([round(v, precision) for v in values.tolist()], expr.type.arrow), None, bad)
     scale = 10**precision if precision >= 0 else 10.0**precision
+    bad = either(bad, np.abs(values.astype(np.float64)) * scale > _EXACT)
     spelled = (np.ceil if method == "ceil" else np.floor)(values * scale) / scale
     # Python's ceil and floor give integers, which have no negative zero.
     return Vec(pa.array(spelled.astype(np.float64) + 0.0), None, bad)

@@ -6,6 +6,7 @@ evaluate does not count. Ordering None is a failure, comparing it for equality i
 
 from __future__ import annotations
 
+import decimal
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def truth_of(data: Any, kind: str) -> Any:
     elif kind in ("int", "float"):
         out = pc.not_equal(data, 0)
     elif kind == "decimal":
-        out = pc.not_equal(data, pa.scalar(0).cast(data.type))
+        out = pc.not_equal(data, pa.scalar(decimal.Decimal(0), data.type))
     elif kind == "none":
         return pa.repeat(pa.scalar(False), len(data))
     else:

@@ -7,6 +7,7 @@ row.
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
@@ -136,6 +137,13 @@ def as_texts(values: list[Any], finish: Any) -> Any:
 _MOST_REMEMBERED = 100_000
 
 
+def _spelling(value: Any) -> Any:
+    """Tells apart what is equal and reads otherwise: 1, 1.0 and True; 0.0 and -0.0; 1.5 and 1.50."""
+    if isinstance(value, decimal.Decimal) or value == 0:
+        return type(value), str(value)
+    return type(value)
+
+
 def helper(frame: FrameLike, expr: Expr) -> Vec:
     """A helper's function over the rows' arguments, remembered for equal ones."""
     call, context_slot = expr.params
@@ -151,7 +159,7 @@ def helper(frame: FrameLike, expr: Expr) -> Vec:
         known.clear()
     out: list[Any] = []
     for row, held in enumerate(rows):
-        key = (held, type(held[0])) if call.helper.remembered else None
+        key = (held, _spelling(held[0])) if call.helper.remembered else None
         if key is not None and key in known:
             out.append(known[key])
             continue

@@ -94,6 +94,8 @@ def each_distinct(data: Any, function: Callable[[Any], Any], arrow: pa.DataType)
             result = function(value)
             if isinstance(result, str):
                 result.encode()
+            elif isinstance(result, int) and not -(2**63) <= result < 2**63:
+                raise OverflowError
             results.append(result)
         except Exception:  # the row-wise engine reports it for the row
             results.append(None)

@@ -25,12 +25,12 @@ def differences(
     """Every way in which an engine differs from real Jinja2; none is the hope."""
     try:
         compiled = compile_template(name, sources, html=html, context=context)
-    except TemplateError as error:
+    except TemplateError as refused:
         try:
             oracle.environment(sources, html).get_template(name)
         except JinjaError:
             return []
-        return [f"refused: {error}"]
+        return [f"refused: {refused}"]
     rows = compile_template(name, sources, html=html, context=context, engine="jinja2")
     wired = compile_template(name, sources, html=html, context=context, wire="json")
     wanted = oracle.render(sources, name, batch, html)

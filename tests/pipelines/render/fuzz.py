@@ -28,13 +28,14 @@ def main() -> int:
             found = [f"crash: {type(error).__name__}: {error}", traceback.format_exc(limit=-3)]
         if found:
             wrong += 1
-            print(f"seed {seed} html={html}\n{template}\n  " + "\n  ".join(found[:4]), flush=True)
+            sys.stdout.write(f"seed {seed} html={html}\n{template}\n  " + "\n  ".join(found[:4]) + "\n")
             if not options.keep_going:
                 return 1
         seed += 1
         if seed % 1000 == 0:
             rate = (seed - options.seed) / (time.monotonic() - started)
-            print(f"{seed - options.seed} cases, {rate:.0f} a second, {wrong} differences", flush=True)
+            sys.stdout.write(f"{seed - options.seed} cases, {rate:.0f} a second, {wrong} differences\n")
+            sys.stdout.flush()
     return 1 if wrong else 0
 
 

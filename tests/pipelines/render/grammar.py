@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -67,35 +68,35 @@ def _maybe(r: Random, value: Any, nulls: float) -> Any:
     return None if r.random() < nulls else value
 
 
-def value_of(r: Random, type: pa.DataType, nulls: float) -> Any:
+def value_of(r: Random, arrow: pa.DataType, nulls: float) -> Any:
     """A value of an Arrow type."""
     if nulls and r.random() < nulls:
         return None
-    if pa.types.is_string(type) or pa.types.is_large_string(type):
+    if pa.types.is_string(arrow) or pa.types.is_large_string(arrow):
         return r.choice(TEXTS)
-    if type == pa.int32():
+    if arrow == pa.int32():
         return r.choice([i for i in INTS if abs(i) < 2**31])
-    if pa.types.is_integer(type):
+    if pa.types.is_integer(arrow):
         return r.choice(INTS[:9]) if r.random() < 0.9 else r.choice(INTS)
-    if type == pa.float32():
+    if arrow == pa.float32():
         return r.choice((0.0, 1.5, 0.1, -2.0, 3e20))
-    if pa.types.is_floating(type):
+    if pa.types.is_floating(arrow):
         return r.choice(FLOATS) if r.random() < 0.95 else r.choice(ODD_FLOATS)
-    if pa.types.is_boolean(type):
+    if pa.types.is_boolean(arrow):
         return r.random() < 0.5
-    if pa.types.is_decimal(type):
+    if pa.types.is_decimal(arrow):
         return decimal.Decimal(r.choice((0, 1, 150, 99999, -250, 1234567))).scaleb(-2)
-    if pa.types.is_date(type):
+    if pa.types.is_date(arrow):
         return dt.date(r.choice((1, 1970, 1999, 2024)), r.randint(1, 12), r.randint(1, 28))
-    if pa.types.is_timestamp(type):
+    if pa.types.is_timestamp(arrow):
         micros = r.choice((0, 5, 123456, 500000))
         return dt.datetime(
             r.choice((1969, 2024)), r.randint(1, 12), r.randint(1, 28), 13, 5, 59, micros, dt.timezone.utc
         )
-    if pa.types.is_list(type):
-        return [value_of(r, type.value_type, nulls) for _ in range(r.choice((0, 0, 1, 2, 3)))]
-    assert pa.types.is_struct(type)
-    return {f.name: value_of(r, f.type, nulls) for f in type}
+    if pa.types.is_list(arrow):
+        return [value_of(r, arrow.value_type, nulls) for _ in range(r.choice((0, 0, 1, 2, 3)))]
+    assert pa.types.is_struct(arrow)
+    return {f.name: value_of(r, f.type, nulls) for f in arrow}
 
 
 def batch_of(r: Random, rows: int | None = None) -> pa.RecordBatch:
@@ -110,7 +111,7 @@ def batch_of(r: Random, rows: int | None = None) -> pa.RecordBatch:
 class Author:
     """Writes templates; knows which loop variables are in reach."""
 
-    def __init__(self, r: Random) -> None:
+    def __init__(self, r: Random, budget: int) -> None:
         self.r = r
         self.orders: list[str] = []
         self.lines: list[str] = []
@@ -119,15 +120,15 @@ class Author:
         self.loops = 0
         self.macros: list[str] = []
         self.count = 0
-        self.budget = r.randint(4, 30)
+        self.budget = budget
 
     def name(self, stem: str) -> str:
         self.count += 1
         return f"{stem}{self.count}"
 
-    def pick(self, *choices: Any) -> Any:
+    def pick(self, *choices: str | Callable[[], str]) -> str:
         chosen = self.r.choice(choices)
-        return chosen() if callable(chosen) else chosen
+        return chosen if isinstance(chosen, str) else chosen()
 
     def deep(self) -> bool:
         self.budget -= 1
@@ -344,7 +345,7 @@ class Author:
             out += "{% else %}" + self.body(depth + 1)
         return out + "{% endfor %}"
 
-    def loop_control(self, depth: int) -> str:
+    def loop_control(self, _: int) -> str:
         name = self.name("k")
         stop = self.r.choice(("break", "continue"))
         return (
@@ -359,7 +360,7 @@ class Author:
             + " }},{% endfor %}"
         )
 
-    def set_(self, depth: int) -> str:
+    def set_(self, _: int) -> str:
         name = self.name("v")
         if self.r.random() < 0.5:
             out = "{% set " + name + " = " + self.text() + " %}"
@@ -394,7 +395,7 @@ class Author:
         self.macros.append(name)
         return out + "{{ " + name + "(" + self.text() + ") }}"
 
-    def call(self, depth: int) -> str:
+    def call(self, _: int) -> str:
         if not self.macros:
             return self.static()
         name = self.r.choice(self.macros)
@@ -411,12 +412,12 @@ class Author:
         tag = self.r.choice(("upper", "trim", "replace('a','b')", "e", "indent(2)"))
         return "{% filter " + tag + " %}" + self.body(depth + 2) + "{% endfilter %}"
 
-    def trans(self, depth: int) -> str:
+    def trans(self, _: int) -> str:
         if self.r.random() < 0.5:
             return "{% trans who=" + self.text() + " %}Hi {{ who }}, 5% <off>{% endtrans %}"
         return "{% trans k=customer.nums|length %}one {{ k }}{% pluralize %}many {{ k }}{% endtrans %}"
 
-    def namespace(self, depth: int) -> str:
+    def namespace(self, _: int) -> str:
         name = self.name("ns")
         return (
             "{% set " + name + " = namespace(t=0) %}{% for q in customer.nums %}{% set " + name + ".t = " + name
@@ -424,6 +425,6 @@ class Author:
         )  # fmt: skip
 
 
-def case(r: Random) -> tuple[str, pa.RecordBatch, bool]:
-    """A template, rows and whether it is HTML."""
-    return Author(r).body(), batch_of(r), r.random() < 0.5
+def case(r: Random, budget: int | None = None) -> tuple[str, pa.RecordBatch, bool]:
+    """A template of about `budget` expressions, rows, and whether it is HTML."""
+    return Author(r, budget or r.randint(4, 30)).body(), batch_of(r), r.random() < 0.5

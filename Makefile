@@ -14,7 +14,7 @@ STAMP := .venv/.requirements-$(shell cat requirements.txt setup.py | cksum | cut
 export PYTHON
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help venv jars demo dev test test-fast lint types format bench bench-render bench-decide drills fuzz clean
+.PHONY: help venv jars demo dev test test-fast lint types format bench-render fuzz clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,19 +56,11 @@ format: venv  ## rewrite the code as ruff wants it
 types: venv  ## mypy --strict
 	@$(BIN)/mypy
 
-bench: bench-render bench-decide  ## all benchmarks
-
-bench-render: jars  ## messages rendered per second
+bench-render: venv  ## messages rendered per second, beside Jinja2
 	@$(BIN)/python -m bench.render
 
-bench-decide: jars  ## decisions per second
-	@$(BIN)/python -m bench.decide
-
-drills: jars  ## break things on purpose and check the books
-	@$(BIN)/python -m bench.drills
-
-fuzz: venv  ## templates against real Jinja2, for minutes
-	@$(BIN)/python -m bench.fuzz
+fuzz: venv  ## templates against real Jinja2, until Ctrl-C
+	@$(BIN)/python -m tests.pipelines.render.fuzz
 
 clean:  ## everything make made, but not the cache directory
 	@rm -rf .venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log

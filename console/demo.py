@@ -6,6 +6,7 @@ end was counted on both sides, by the ledger and by the sender. Exit code 0 only
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,10 @@ def demo(
 ) -> None:
     """Run both jobs on a synthetic audience and show who got what. Exit code 3 when the books do not balance."""
     from console.demo_run import DemoRun
+    from console.dev import interrupt
 
+    # As `kill` ends it, Ctrl-C does: jobs and servers are stopped.
+    signal.signal(signal.SIGTERM, interrupt)
     run = DemoRun(customers, out, seed)
     summary = run.run()
     if not summary["passed"]:

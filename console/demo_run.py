@@ -6,6 +6,7 @@ demo writes is under its output folder; an earlier demo's output there is replac
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 CAMPAIGNS = ROOT / "examples" / "campaigns"
-SCHEDULED = ("weekly_newsletter",)
+SCHEDULED = "weekly_newsletter"
 RUN_ID = "demo-1"
+#: Up to this audience a job lasts for seconds, and the JVM's optimising compiler costs more than it gives.
+SHORT_CUSTOMERS = 50_000
+SHORT_OPTIONS = "--driver-java-options -XX:TieredStopAtLevel=1"
 #: What the demo makes; nothing else in the output folder is touched.
 OUTPUTS = ("messages", "logs", "summary.json")
 
@@ -57,11 +61,7 @@ class DemoRun:
             environment = {**os.environ, **servers.environment()}
             settings = conf.load("local", environ=environment)
             malformed = self._prepare(settings, environment)
-            with self._step("send_triggered (Structured Streaming, --available-now)"):
-                self._submit("send_triggered", ["--available-now"], environment)
-            for campaign in SCHEDULED:
-                with self._step(f"send_campaign {campaign}"):
-                    self._submit("send_campaign", ["--campaign", campaign, "--run-id", RUN_ID], environment)
+            self._send(environment)
             with self._step("reference sender") as note:
                 received = self._receive(environment)
                 note.append(f"{received['received']:,} messages")
@@ -80,12 +80,15 @@ class DemoRun:
 
         with self._step(f"raw extract of {self.customers:,} customers on S3") as note:
             extract = write_extract(
-                f"{settings.lake.bucket}/raw/customers", self.customers, self.seed, filesystem=filesystem(settings)
+                f"{settings.lake.bucket}/raw/customers",
+                self.customers,
+                self.seed,
+                filesystem=filesystem(settings),
             )
             note.append(f"{extract.size_bytes / 1e6:.1f} MB")
         with self._step("build_audience (Great Expectations, then promoted)"):
             uri = f"s3a://{settings.lake.bucket}/raw/customers"
-            self._submit("build_audience", ["--extract", uri], environment)
+            self._run({"build_audience": self._job("build_audience", ["--extract", uri])}, environment)
         with self._step("campaigns published") as note:
             store = CampaignStore(ObjectStore(settings.lake))
             loaded = [load_folder(folder) for folder in find_campaigns(CAMPAIGNS)]
@@ -99,34 +102,53 @@ class DemoRun:
             )
         return traffic.malformed
 
-    def _receive(self, environment: dict[str, str]) -> dict[str, Any]:
-        import json
+    def _send(self, environment: dict[str, str]) -> None:
+        """The stream and the run at the same time: two drivers on one lake, as in production."""
+        jobs = {
+            "send_triggered": ["--available-now"],
+            "send_campaign": ["--campaign", SCHEDULED, "--run-id", RUN_ID],
+        }
+        with self._step(f"send_triggered (--available-now) beside send_campaign {SCHEDULED}"):
+            self._run({name: self._job(name, arguments) for name, arguments in jobs.items()}, environment)
 
+    def _receive(self, environment: dict[str, str]) -> dict[str, Any]:
         folder = self.out / "messages"
         command = [sys.executable, "-m", "senders.reference", "--out", str(folder), "--until-idle", "2"]
-        self._call("sender", command, environment)
+        self._run({"sender": command}, environment)
         received: dict[str, Any] = json.loads((folder / "received.json").read_text(encoding="utf-8"))
         return received
 
-    def _submit(self, job: str, arguments: list[str], environment: dict[str, str]) -> None:
-        self._call(job, [str(ROOT / "spark-submit.sh"), job, "--", *arguments], environment)
+    def _job(self, job: str, arguments: list[str]) -> list[str]:
+        return [str(ROOT / "spark-submit.sh"), job, "--", *arguments]
 
-    def _call(self, name: str, command: list[str], environment: dict[str, str]) -> None:
-        log = self.out / "logs" / f"{name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                command, env=environment, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-            )
-            try:
-                code = process.wait()
-            except BaseException:
+    def _run(self, commands: dict[str, list[str]], environment: dict[str, str]) -> None:
+        """Run the commands side by side to their ends; whatever interrupts the demo ends them too."""
+        if self.customers <= SHORT_CUSTOMERS:
+            environment = {**environment, "SPARK_SUBMIT_OPTIONS": SHORT_OPTIONS}
+        running: dict[str, subprocess.Popen[bytes]] = {}
+        try:
+            for name, command in commands.items():
+                with self._log(name).open("wb") as log:
+                    running[name] = subprocess.Popen(
+                        command, env=environment, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                    )
+            codes = {name: process.wait() for name, process in running.items()}
+        except BaseException:
+            for process in running.values():
                 process.terminate()
+            for process in running.values():
                 process.wait()
-                raise
-        if code != 0:
-            last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise DemoError(f"{name} ended with exit code {code}: {' '.join(last)} (whole log: {log})")
+            raise
+        for name, code in codes.items():
+            if code != 0:
+                text = self._log(name).read_text(encoding="utf-8", errors="replace")
+                last = " ".join(text.strip().splitlines()[-1:])
+                raise DemoError(f"{name} ended with exit code {code}: {last} (whole log: {self._log(name)})")
+
+    def _log(self, name: str) -> Path:
+        path = self.out / "logs" / f"{name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     @contextmanager
     def _step(self, what: str) -> Iterator[list[str]]:
@@ -134,7 +156,10 @@ class DemoRun:
         began = time.monotonic()
         yield note
         tail = f"  ({'; '.join(note)})" if note else ""
-        print(f"[{time.monotonic() - self._began:5.1f} s] {what}: {time.monotonic() - began:.1f} s{tail}", flush=True)
+        print(
+            f"[{time.monotonic() - self._began:5.1f} s] {what}: {time.monotonic() - began:.1f} s{tail}",
+            flush=True,
+        )
 
     def _clean(self) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
@@ -151,7 +176,9 @@ def filesystem(settings: Settings) -> Any:
     import pyarrow.fs as pafs
 
     lake = settings.lake
-    assert lake.endpoint_url and lake.access_key_id and lake.secret_access_key
+    assert lake.endpoint_url is not None
+    assert lake.access_key_id is not None
+    assert lake.secret_access_key is not None
     scheme, _, host = lake.endpoint_url.partition("://")
     return pafs.S3FileSystem(
         access_key=lake.access_key_id.get_secret_value(),

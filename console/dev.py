@@ -33,8 +33,8 @@ def dev(
         print(line, file=sys.stderr, flush=True)
 
     # Explicit for SIGINT too: a shell without job control starts background commands with it ignored.
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     ensure_all(tell)
     tell("starting Kafka and S3 ...")
     with EmbeddedServers() as servers:
@@ -57,5 +57,6 @@ def dev(
                 env_file.unlink(missing_ok=True)
 
 
-def _interrupt(*_: object) -> None:
+def interrupt(*_: object) -> None:
+    """A signal handler that ends a command as Ctrl-C does."""
     raise KeyboardInterrupt

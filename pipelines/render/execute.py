@@ -17,7 +17,7 @@ from pipelines.render.errors import RowError
 from pipelines.render.frame import Frame
 from pipelines.render.ir import Abort, Block, Force, If, Loop, Out, Rows, Stmt, Text
 from pipelines.render.kernels import rows, text
-from pipelines.render.kernels.vector import Mask, arrow_mask, mask_of, without
+from pipelines.render.kernels.vector import Mask, arrow_mask, check_size, either, mask_of, without
 from pipelines.render.sandbox import refuse_none
 
 Piece = Any
@@ -26,7 +26,10 @@ Piece = Any
 class Run:
     """One execution of a program over one batch."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, most_steps: int = 100_000) -> None:
+        self.most_steps = most_steps
+        self.steps = 0
+        self.loops: list[tuple[Frame, Mask | None]] = []
         self.frame = frame
         frame.run = self
         self.known: dict[int, RowError] = {}
@@ -101,6 +104,7 @@ class Run:
     def _loop(self, stmt: Loop, frame: Frame, active: Mask | None) -> Piece:
         child = frame.child(stmt.domain)
         inner = None if active is None else active[child.parents]
+        beyond = self._count_steps(child, inner)
         body: Piece = ""
         if child.size and (inner is None or inner.any()):
             body = joined(self.pieces(stmt.body, child, inner))
@@ -113,9 +117,24 @@ class Run:
             empty = lengths == 0 if child.refused is None else (lengths == 0) & ~child.refused
             other = joined(self.pieces(stmt.otherwise, frame, empty if active is None else empty & active))
             out = pc.if_else(arrow_mask(empty), _scalar(other), _scalar(out))
-        if child.refused is not None:
-            out = without(as_array(out, frame.size), child.refused)
+        refused = either(child.refused, beyond)
+        if refused is not None:
+            out = without(as_array(out, frame.size), refused)
         return out
+
+    def _count_steps(self, child: Frame, active: Mask | None) -> Mask | None:
+        """The rows around a loop whose message has used up its loop steps."""
+        self.steps += child.size
+        self.loops.append((child, active))
+        if self.steps <= self.most_steps or child.parent is None:
+            return None
+        taken = np.zeros(self.frame.size, np.int64)
+        for loop, mask in self.loops:
+            rows_of_items = loop.batch_rows
+            taken += np.bincount(
+                rows_of_items if mask is None else rows_of_items[mask], minlength=self.frame.size
+            )
+        return either((taken > self.most_steps)[child.parent.batch_rows])
 
     def _rows(self, stmt: Rows, frame: Frame) -> Piece:
         program: rows.RowProgram = stmt.program
@@ -204,4 +223,6 @@ def joined(pieces: Sequence[Piece]) -> Piece:
         return ""
     if len(merged) == 1:
         return merged[0]
-    return pc.binary_join_element_wise(*merged, "")
+    out = pc.binary_join_element_wise(*merged, "")
+    check_size(out)
+    return out

@@ -108,7 +108,7 @@ def _program(lw: Lowering, body: list[Any]) -> tuple[RowProgram, tuple[Expr, ...
         elif isinstance(found, StaticList):
             names[name] = lw.builder.make("const", (), OBJECT, (_plain(found, body[0]),))
         elif isinstance(found, LoopBinding):
-            names[name] = _loop(lw, found, body[0])
+            names[name] = _loop(lw, found, body)
         elif isinstance(found, (MacroBinding, ModuleBinding)):
             open_names |= _define(lw, name, found, prelude, body[0])
         else:
@@ -169,9 +169,22 @@ def _plain(bound: Binding, node: nodes.Node) -> Any:
     raise UnvectorisedError("a list literal of computed values in a row-wise piece", node.lineno)
 
 
-def _loop(lw: Lowering, loop: LoopBinding, node: nodes.Node) -> Expr:
+# What a row-wise piece inside a vectorised loop can read of `loop`.
+_LOOP_FIELDS = frozenset(
+    {"index", "index0", "first", "last", "length", "revindex", "revindex0", "depth", "depth0"}
+)
+
+
+def _loop(lw: Lowering, loop: LoopBinding, body: list[Any]) -> Expr:
     if loop.domain is None:
-        raise UnvectorisedError("loop in a row-wise piece of an unrolled loop", node.lineno)
+        raise UnvectorisedError("loop in a row-wise piece of an unrolled loop", body[0].lineno)
+    tree = nodes.Template(body, lineno=1)
+    plain = sum(
+        isinstance(n.node, nodes.Name) and n.node.name == "loop" and n.attr in _LOOP_FIELDS
+        for n in tree.find_all(nodes.Getattr)
+    )
+    if plain < sum(n.name == "loop" for n in tree.find_all(nodes.Name)):
+        raise UnvectorisedError("loop itself in a row-wise piece", body[0].lineno)
     return lw.builder.make("loop_object", (), OBJECT, (), loop.domain)
 
 

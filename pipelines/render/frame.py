@@ -15,14 +15,7 @@ from pipelines.render.frame_protocol import RunLike
 from pipelines.render.ir import Domain, Expr
 from pipelines.render.kernels.rows import as_object
 from pipelines.render.kernels.table import KERNELS
-from pipelines.render.kernels.vector import Mask, Vec, either
-
-# A batch that unrolls to more loop items than this is rendered in halves: 4 M items of 100 bytes = 400 MB.
-MOST_ITEMS = 4_000_000
-
-
-class TooLargeError(Exception):
-    """The batch must be rendered in smaller pieces."""
+from pipelines.render.kernels.vector import Mask, Vec, check_items, either
 
 
 class Frame:
@@ -43,6 +36,13 @@ class Frame:
         self.run: RunLike | None = None if parent is None else parent.run
         self._values: dict[Expr, Vec] = {}
         self._children: dict[Domain, Frame] = {}
+
+    @property
+    def batch_rows(self) -> Any:
+        """The batch's row that each row of this frame belongs to."""
+        if self.parent is None:
+            return np.arange(self.size, dtype=np.int64)
+        return self.parent.batch_rows[self.parents]
 
     @classmethod
     def of_batch(cls, domain: Domain, batch: pa.RecordBatch) -> Frame:
@@ -119,8 +119,7 @@ class Frame:
         offsets = np.zeros(self.size + 1, np.int64)
         np.cumsum(counts, out=offsets[1:])
         total = int(offsets[-1])
-        if total > MOST_ITEMS:
-            raise TooLargeError
+        check_items(total)
         parents = np.repeat(np.arange(self.size, dtype=np.int64), counts)
         frame = Frame(domain, total, self, parents, data.flatten(), offsets)
         frame.refused = refused

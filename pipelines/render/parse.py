@@ -15,7 +15,7 @@ from jinja2 import TemplateSyntaxError, nodes
 
 from pipelines.render.errors import TemplateError, closest
 from pipelines.render.operations import OPERATIONS
-from pipelines.render.sandbox import ReferenceEnvironment
+from pipelines.render.sandbox import INTERNAL_FILTERS, ReferenceEnvironment
 
 _REFUSED_NAMES = {
     "random": "Use pick(...) or bucket(...), which choose the same for the same message",
@@ -155,9 +155,9 @@ class _Checker:
         raise TemplateError(self.name, node.lineno, problem, hint)
 
     def check_filter(self, node: nodes.Filter) -> None:
-        if node.name not in self.environment.filters or node.name in _INTERNAL:
+        if node.name not in self.environment.filters or node.name in INTERNAL_FILTERS:
             hint = _REFUSED_NAMES.get(node.name) or closest(
-                node.name, set(self.environment.filters) - _INTERNAL
+                node.name, set(self.environment.filters) - INTERNAL_FILTERS
             )
             self._refuse(node, f"unknown filter {node.name!r}", hint)
 
@@ -202,9 +202,6 @@ class _Checker:
 
     def check_fromimport(self, node: nodes.FromImport) -> None:
         self._check_source(node, node.template)
-
-
-_INTERNAL = frozenset({"bounded_steps"})
 
 
 def _check_macro_recursion(name: str, tree: nodes.Template) -> None:

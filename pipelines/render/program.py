@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from pipelines.render.coverage import Coverage, Fallback
 from pipelines.render.errors import RowError
 from pipelines.render.execute import Run
-from pipelines.render.frame import Frame, TooLargeError
+from pipelines.render.frame import Frame
 from pipelines.render.inheritance import lower_template
 from pipelines.render.ir import Block, Force, If, Loop, Rows, Stmt, Text
+from pipelines.render.kernels.vector import TooLargeError
 from pipelines.render.lowering import Lowering
 from pipelines.render.parse import Parsed
 from pipelines.render.rowvalues import rows_of
@@ -71,7 +72,7 @@ class Program:
             return self._in_halves(batch)
 
     def _render(self, batch: pa.RecordBatch, block: Block) -> tuple[pa.Array, list[RowError]]:
-        run = Run(Frame.of_batch(self.domain, batch))
+        run = Run(Frame.of_batch(self.domain, batch), self.engine.environment.limits.loop_steps)
         text = run.text(block)
         most = self.engine.environment.limits.output_bytes
         long = pc.greater(pc.binary_length(text), most)

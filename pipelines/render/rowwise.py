@@ -8,6 +8,7 @@ between rows.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -29,13 +30,41 @@ def json_escaped(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
-class _BoundLoops(NodeTransformer):
-    """Makes every loop count its steps."""
+class _Bounded(NodeTransformer):
+    """Makes loops count their steps, and checks texts that grow by being put together."""
 
-    def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802 - the visitor calls it by the node's name
+    # The visitor calls methods by the nodes' names.
+    def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802 - see above
         self.generic_visit(node)
         node.iter = nodes.Filter(node.iter, "bounded_steps", [], [], None, None, lineno=node.iter.lineno)
         return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:  # noqa: N802 - see above
+        self.generic_visit(node)
+        return _checked(node)
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Filter:  # noqa: N802 - see above
+        self.generic_visit(node)
+        return _checked(node)
+
+    def visit_CallBlock(self, node: nodes.CallBlock) -> nodes.CallBlock:  # noqa: N802 - see above
+        self.generic_visit(node.call)
+        for field in ("args", "defaults", "body"):
+            setattr(node, field, self._all(getattr(node, field)))
+        return node
+
+    def visit_AssignBlock(self, node: nodes.AssignBlock) -> nodes.AssignBlock:  # noqa: N802 - see above
+        self.generic_visit(node)
+        node.filter = _checked(node.filter, node.lineno)
+        return node
+
+    def _all(self, held: list[nodes.Node]) -> list[nodes.Node]:
+        return [self.visit(one) for one in held]
+
+
+def _checked(node: nodes.Expr | None, line: int | None = None) -> nodes.Filter:
+    where = line if node is None else node.lineno
+    return nodes.Filter(node, "bounded_text", [], [], None, None, lineno=where)
 
 
 class RowEngine:
@@ -115,7 +144,7 @@ class RowEngine:
 
 def compile_tree(environment: ReferenceEnvironment, tree: nodes.Template, name: str) -> Template:
     """A Jinja2 template from a checked tree, with its loops bounded."""
-    bounded = _BoundLoops().visit(_copied(tree))
+    bounded = _Bounded().visit(_copied(tree))
     bounded.set_environment(environment)
     try:
         code = environment.compile(bounded, name, name)
@@ -181,6 +210,9 @@ def _place(error: Exception, name: str) -> tuple[str, int | None]:
     return found
 
 
+_UNDEFINED_NAME = re.compile(r"'(\w+)' is undefined$")
+
+
 def path_of(node: nodes.Node) -> str | None:
     """`a.b.c` for an attribute path, else None."""
     if isinstance(node, nodes.Name):
@@ -204,6 +236,9 @@ def _variable(
     """The path on the failing line that is undefined or None in this row, when there is one."""
     if not isinstance(error, (UndefinedError, TypeError)) or tree is None:
         return None
+    named = _UNDEFINED_NAME.match(str(error))
+    if named:
+        return named[1]
     missing: str | None = None
     for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
         path = path_of(node)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateNotFound
@@ -20,7 +19,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
-from pipelines.render.errors import AbortError, LimitError, NoneOutputError
+from pipelines.render.bounds import Bounds, Steps
+from pipelines.render.errors import AbortError, NoneOutputError
 from pipelines.render.settings import Limits
 
 _STRING_METHODS = frozenset(
@@ -86,13 +86,7 @@ METHODS: Mapping[type, frozenset[str]] = {
     bytes: frozenset(),
 }
 
-_WIDE_FORMAT = re.compile(r"%[^a-zA-Z%]*?(?:\d{4,}|\*)")
-
-
-class Steps(threading.local):
-    """Loop steps and produced characters of the message being rendered on this thread."""
-
-    left: int = 0
+INTERNAL_FILTERS = frozenset({"bounded_steps", "bounded_text"})
 
 
 class Ambient(threading.local):
@@ -138,15 +132,16 @@ class ReferenceEnvironment(SandboxedEnvironment):
             optimized=True,
         )
         self.limits = limits
-        self.steps = Steps()
+        self.bounds = Bounds(limits)
+        self.steps = Steps(limits)
         self.catalogues: Any = None
         self.load: Callable[[str], Template] = _load_nothing
-        self.globals["range"] = self._range
+        self.globals["range"] = self.bounds.range
         self.globals["abort"] = abort
-        for name in ("lipsum",):
-            del self.globals[name]
-        self.filters["bounded_steps"] = self._bounded
-        self._bound_filters()
+        del self.globals["lipsum"]
+        del self.filters["random"]
+        self.bounds.wrap_filters(self.filters)
+        self.filters["bounded_steps"] = self.steps.counted
 
     def _load_template(self, name: str, _: Any) -> Template:
         """Templates come from the checked trees of one compilation, never from a file."""
@@ -162,7 +157,7 @@ class ReferenceEnvironment(SandboxedEnvironment):
             return super().getattr(obj, attribute)
         if attribute in allowed:
             value = getattr(obj, attribute)
-            return self._bounded_method(obj, attribute, value)
+            return self.bounds.method(obj, attribute, value)
         return self.undefined(obj=obj, name=attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
@@ -178,100 +173,12 @@ class ReferenceEnvironment(SandboxedEnvironment):
 
     def call_binop(self, _: Context, operator: str, left: Any, right: Any) -> Any:
         """`*`, `**`, `%` and `+` with the size of their result bounded before it is made."""
-        most = self.limits.repeat_chars
-        if operator == "*":
-            for text, times in ((left, right), (right, left)):
-                is_repetition = isinstance(text, (str, list, tuple, bytes)) and isinstance(times, int)
-                if is_repetition and len(text) * times > most:
-                    raise LimitError(f"repetition makes more than {most} characters or items")
-            both = isinstance(left, int) and isinstance(right, int)
-            if both and left.bit_length() + right.bit_length() > 4096:
-                raise LimitError("the product has more than 4096 bits")
-        elif operator == "**":
-            if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > 4096:
-                raise LimitError("the power has more than 4096 bits")
-        elif operator == "%" and isinstance(left, (str, bytes)):
-            self._check_format(str(left))
-        elif operator == "+" and isinstance(left, (str, list)) and isinstance(right, (str, list)):
-            self._check_size(len(left) + len(right))
+        self.bounds.operation(operator, left, right)
         return self.binop_table[operator](left, right)
 
-    def _check_size(self, size: int) -> None:
-        if size > 4 * self.limits.output_bytes:
-            raise LimitError("an intermediate value is larger than four messages may be")
-
-    def _check_format(self, pattern: str) -> None:
-        if _WIDE_FORMAT.search(pattern):
-            raise LimitError("a format's width or precision has more than three digits, or is '*'")
-
-    def _range(self, *args: int) -> range:
-        made = range(*args)
-        if len(made) > self.limits.loop_steps:
-            raise LimitError(f"range of more than {self.limits.loop_steps} items")
-        return made
-
-    def _bounded(self, values: Iterable[Any]) -> Iterable[Any]:
-        """Passes a loop's items on, counting each against the message's budget."""
-        if isinstance(values, (list, tuple, dict, str, range)):
-            self.steps.left -= len(values)
-            if self.steps.left < 0:
-                raise LimitError(f"more than {self.limits.loop_steps} loop steps in one message")
-            return values
-        return self._bounded_lazily(values)
-
-    def _bounded_lazily(self, values: Iterable[Any]) -> Iterator[Any]:
-        for value in values:
-            self.steps.left -= 1
-            if self.steps.left < 0:
-                raise LimitError(f"more than {self.limits.loop_steps} loop steps in one message")
-            yield value
-
-    def _bounded_method(self, obj: Any, name: str, method: Any) -> Any:
-        if name == "replace":
-            return lambda old, new, count=-1: self._replace(method, obj, old, new, count)
-        if name == "join":
-            return lambda items: self._join(method, obj, items)
-        return method
-
-    def _replace(self, method: Any, text: str, old: str, new: str, count: int) -> Any:
-        found = text.count(old) if count is None or count < 0 else min(count, text.count(old))
-        self._check_size(len(text) + found * max(0, len(new) - len(old)))
-        return method(old, new, -1 if count is None else count)
-
-    def _join(self, method: Any, glue: str, items: Iterable[Any]) -> Any:
-        held = list(items)
-        self._check_size(len(glue) * len(held) + sum(len(i) for i in held if isinstance(i, str)))
-        return method(held)
-
-    def _bound_filters(self) -> None:
-        """Wraps the built-in filters whose result can be much larger than what they are given."""
-        filters = self.filters
-        most = self.limits.repeat_chars
-        del filters["random"]
-
-        def bounded_width(plain: Any) -> Any:
-            def wrapped(text: Any, width: Any = None, *args: Any, **kwargs: Any) -> Any:
-                if isinstance(width, int) and width > most:
-                    raise LimitError(f"a width of more than {most}")
-                if width is None:
-                    return plain(text, *args, **kwargs)
-                return plain(text, width, *args, **kwargs)
-
-            return wrapped
-
-        filters["center"] = bounded_width(filters["center"])
-        filters["indent"] = bounded_width(filters["indent"])
-        plain_format = filters["format"]
-
-        def format_(value: Any, *args: Any, **kwargs: Any) -> Any:
-            self._check_format(str(value))
-            return plain_format(value, *args, **kwargs)
-
-        filters["format"] = format_
-
     def spend(self) -> None:
-        """Starts the budget of a new message on this thread."""
-        self.steps.left = self.limits.loop_steps
+        """Starts the budget of a new message."""
+        self.steps.spend()
 
 
 def _load_nothing(name: str) -> Template:

@@ -18,7 +18,7 @@ from markupsafe import escape as markup_escape
 from pipelines.render.frame_protocol import FrameLike
 from pipelines.render.ir import Expr
 from pipelines.render.kernels import rows, text
-from pipelines.render.kernels.vector import Mask, Vec, any_failed, either, mask_of, without
+from pipelines.render.kernels.vector import Mask, Vec, any_failed, check_size, either, mask_of, without
 from pipelines.render.sandbox import refuse_none
 
 
@@ -81,6 +81,7 @@ def concat(frame: FrameLike, expr: Expr) -> Vec:
     if all(v.is_scalar for v in values):
         values[0] = Vec(frame.array(values[0]))
     data = pc.binary_join_element_wise(*(v.data for v in values), "")
+    check_size(data)
     return Vec(data, None, either(any_failed(*values), *(v.nulls() for v in values)))
 
 
@@ -172,6 +173,7 @@ def replace(frame: FrameLike, expr: Expr) -> Vec:
     (base,) = frame.args(expr)
     old, new = expr.params
     data = pc.replace_substring(base.data, old, new)
+    check_size(data)
     return Vec(data, None, either(base.failed, base.nulls()))
 
 

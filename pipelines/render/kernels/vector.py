@@ -39,6 +39,9 @@ class Vec:
             return Vec(self.data, undefined, bad)
         if isinstance(self.data, list):
             return Vec([self.data[i] for i in index.tolist()], undefined, bad)
+        if pa.types.is_list(self.data.type):
+            lengths = self.data.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+            check_items(int(lengths[index].sum()))
         return Vec(self.data.take(pa.array(index)), undefined, bad)
 
     @property
@@ -51,6 +54,31 @@ class Vec:
         if self.is_scalar or isinstance(self.data, list) or self.data.null_count == 0:
             return None
         return mask_of(self.data.is_null())
+
+
+# Text of one expression over one batch beyond this is rendered in smaller batches.
+MOST_TEXT_BYTES = 1 << 29
+
+
+class TooLargeError(Exception):
+    """The batch must be rendered in smaller pieces."""
+
+
+# A batch that unrolls to more loop items than this is rendered in halves: 4 M items of 100 bytes = 400 MB.
+MOST_ITEMS = 4_000_000
+
+
+def check_items(count: int) -> None:
+    """Refuses more items than one batch may unroll to."""
+    if count > MOST_ITEMS:
+        raise TooLargeError
+
+
+def check_size(texts: Any) -> None:
+    """Refuses an array of more text than one batch may make."""
+    held = texts.buffers()[2]
+    if held is not None and held.size > MOST_TEXT_BYTES:
+        raise TooLargeError
 
 
 def mask_of(data: Any) -> Mask:

@@ -13,7 +13,7 @@ import sys
 import typer
 
 # Order is the order of `carillon --help`.
-COMMANDS: tuple[str, ...] = ("demo", "dev", "validate", "publish", "produce", "consume")
+COMMANDS: tuple[str, ...] = ("demo", "dev", "validate", "render", "publish", "produce", "consume")
 
 # Errors that are the user's to fix, as module and class. An error that was raised comes from a module that
 # is loaded: looking them up in sys.modules keeps those that were not needed from being imported.

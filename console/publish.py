@@ -17,8 +17,7 @@ def publish(
     folder: Annotated[Path, typer.Argument(help="A campaign's folder, or a folder of campaigns.")],
     env: Annotated[str, typer.Option(help="The environment in conf/environments.")] = "local",
 ) -> None:
-    """Publish a campaign, or every campaign of a workspace, to the lake. A running stream uses the new version from
-    its next epoch on; a run that has begun keeps the version it began with."""
+    """Publish a campaign, or every campaign of a workspace, to the lake."""
     import conf
     from pipelines.campaigns import find_campaigns, load_folder
     from pipelines.edges.campaign_store import CampaignStore

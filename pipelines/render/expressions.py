@@ -312,8 +312,6 @@ def choice(lw: Lowering, test: Expr, then: Expr, otherwise: Expr) -> Expr:
     """One of two values by a test."""
     if test.is_constant:
         return then if test.value else otherwise
-    if then is otherwise:
-        return then
     return lw.make("select", (test, then, otherwise), unified(then.type, otherwise.type))
 
 

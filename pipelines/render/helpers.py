@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2 import nodes
+from jinja2 import nodes, pass_context
+from jinja2.runtime import Context
 
 from pipelines.render import formats
 from pipelines.render.ir import Expr
@@ -217,7 +218,9 @@ def install(environment: ReferenceEnvironment, context: RenderContext) -> None:
 def _for_rows(helper: Helper, context: RenderContext) -> Callable[..., Any]:
     names = [name for name, _ in helper.arguments]
 
-    def called(*args: Any, **kwargs: Any) -> Any:
+    # Taking the context keeps Jinja2 from computing a constant's text while it compiles, for another row.
+    @pass_context
+    def called(_: Context, *args: Any, **kwargs: Any) -> Any:
         if len(args) > len(names) or any(k not in names[len(args) :] for k in kwargs):
             raise TypeError(f"{helper.name} takes ({', '.join(names)})")
         given = dict(zip(names, args, strict=False)) | kwargs

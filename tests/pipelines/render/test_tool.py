@@ -1,0 +1,79 @@
+"""`carillon render`: results a line, both engines, what a template reads, and mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from console.render import register
+from pipelines.render import tool
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "templates"
+    (root / "sms").mkdir(parents=True)
+    (root / "shared").mkdir()
+    (root / "sms" / "text.en.txt.j2").write_text("Hi {{ c.name|upper }}{% include 'shared/end.j2' %}", encoding="utf-8")
+    (root / "shared" / "end.j2").write_text("{% for o in orders %} {{ o.id }}{% endfor %}", encoding="utf-8")
+    (root / "bad.j2").write_text("\n{{ c.name|uper }}", encoding="utf-8")
+    rows = [{"c": {"name": "Zoë"}, "orders": [{"id": 1}]}, {"c": None, "orders": []}]
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(r) for r in rows), encoding="utf-8")
+    return tmp_path
+
+
+def _run(*args: object) -> Result:
+    app = typer.Typer()
+    register(app)
+    return CliRunner().invoke(app, [str(a) for a in args])
+
+
+@pytest.mark.parametrize("more", [[], ["--compare"], ["--engine", "jinja2"]])
+def test_one_result_a_line(folder: Path, more: list[str]) -> None:
+    done = _run(folder / "templates/sms/text.en.txt.j2", "--data", folder / "rows.jsonl", *more)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.exit_code == 0
+    assert lines[0] == {"row": 0, "text": "Hi ZOË 1"}
+    assert lines[1]["error"]["kind"] == "undefined"
+    assert (lines[1]["error"]["template"], lines[1]["error"]["line"]) == ("sms/text.en.txt.j2", 1)
+
+
+def test_compare_stops_at_a_difference(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tool, "first_difference", lambda *_, **__: {"row": 0})
+    done = _run(folder / "templates/sms/text.en.txt.j2", "--data", folder / "rows.jsonl", "--compare")
+    assert (done.exit_code, json.loads(done.stdout)) == (1, {"row": 0})
+
+
+def test_schema_lists_what_is_read(folder: Path) -> None:
+    done = _run(folder / "templates/sms/text.en.txt.j2", "--schema")
+    assert done.stdout.split() == ["c.name", "orders[].id"]
+
+
+@pytest.mark.parametrize(
+    ("template", "data", "message"),
+    [
+        ("bad.j2", "rows.jsonl", "template 'bad.j2' line 2: unknown filter 'uper'. Did you mean 'upper'?"),
+        ("sms/text.en.txt.j2", "none.jsonl", "none.jsonl"),
+        ("sms/text.en.txt.j2", "templates/bad.j2", "line 2: not JSON"),
+    ],
+)
+def test_mistakes_are_one_line(folder: Path, template: str, data: str, message: str) -> None:
+    done = _run(folder / "templates" / template, "--data", folder / data)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_rows_of_other_shapes_are_refused() -> None:
+    with pytest.raises(tool.DataError, match="line 1: a list"):
+        tool.read_rows(["[1]"])
+    with pytest.raises(tool.DataError, match="one type"):
+        tool.batch_of([{"a": 1}, {"a": "x"}])
+
+
+def test_lone_surrogates_are_replaced() -> None:
+    assert tool.read_rows(['{"a": ["\\ud800x", "\\ud83d\\ude00"]}']) == [{"a": ["\ufffdx", "😀"]}]

@@ -153,14 +153,14 @@ def _cycle(lw: Lowering, loop: LoopBinding, node: nodes.Call) -> Expr:
         raise UnvectorisedError("loop.cycle without values", node.lineno)
     values = [lower(lw, a) for a in node.args]
     if loop.domain is None:
-        return values[loop.position % len(values)]
+        return lw.guarded(values[loop.position % len(values)], values)
     at = lw.make(
         "arithmetic", (loop_attribute(lw, loop, "index0", node), lw.constant(len(values))), INT, "mod"
     )
     out = values[-1]
     for position in reversed(range(len(values) - 1)):
         out = choice(lw, lw.test("equal", (at, lw.constant(position))), values[position], out)
-    return out
+    return lw.guarded(out, values)
 
 
 def _method(lw: Lowering, node: nodes.Call, target: nodes.Getattr) -> Expr:
@@ -176,7 +176,7 @@ def _method(lw: Lowering, node: nodes.Call, target: nodes.Getattr) -> Expr:
     if base.is_constant and isinstance(base.value, dict) and name == "get" and 1 <= len(node.args) <= 2:
         found = lookup(lw, base.value, lower(lw, node.args[0]), node)
         other = lower(lw, node.args[1]) if len(node.args) == 2 else lw.constant(None)
-        return choice(lw, lw.test("is_undefined", (found,)), other, found)
+        return lw.guarded(choice(lw, lw.test("is_undefined", (found,)), other, found), [other])
     if base.type.kind == "str" and not base.type.markup:
         if name in _CASED and not node.args:
             return lw.make("cased", (base,), base.type, _CASED[name], _PYTHON[_CASED[name]])

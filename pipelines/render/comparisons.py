@@ -131,7 +131,7 @@ def _membership(lw: Lowering, left: Expr, container: nodes.Expr, node: nodes.Nod
             if not isinstance(item, Expr):
                 raise UnvectorisedError("membership in a nested list", node.lineno)
             out = lw.test("or", (out, compare(lw, "eq", left, item, node)))
-        return out
+        return lw.guarded(out, [i for i in bound.items if isinstance(i, Expr)])
     right = bound if isinstance(bound, Expr) else lower(lw, container)
     if right.is_constant and isinstance(right.value, (list, tuple, dict)):
         return _among(lw, left, list(right.value), node)

@@ -71,6 +71,8 @@ def lower_test(lw: Lowering, node: nodes.Expr) -> Expr:
         return lw.negated(lower_test(lw, node.node))
     bound = bind(lw, node)
     if isinstance(bound, StaticList):
+        if not all(isinstance(i, Expr) and i.is_constant for i in bound.items):
+            raise UnvectorisedError("the truth of a list literal", node.lineno)
         return lw.constant(bool(bound.items))
     if not isinstance(bound, Expr):
         return lw.constant(True)
@@ -189,8 +191,8 @@ def _getitem(lw: Lowering, node: nodes.Getitem) -> Expr:
         at = lw.literal(node.arg, "the position")
         if isinstance(at, int) and -len(bound.items) <= at < len(bound.items):
             item = bound.items[at]
-            if isinstance(item, Expr):
-                return item
+            if isinstance(item, Expr) and all(isinstance(i, Expr) for i in bound.items):
+                return lw.guarded(item, [i for i in bound.items if isinstance(i, Expr)])
         raise UnvectorisedError("an item of a list literal", node.lineno)
     if not isinstance(bound, Expr):
         raise UnvectorisedError("an item of something that is no value", node.lineno)

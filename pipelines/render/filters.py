@@ -120,10 +120,10 @@ def _default(lw: Lowering, use: Use) -> Expr:
     missing = lw.test("is_undefined", (use.value,))
     if not by_truth:
         if use.value.is_constant:
-            return use.value
-        return choice(lw, missing, otherwise, use.value)
+            return lw.guarded(use.value, [otherwise])
+        return lw.guarded(choice(lw, missing, otherwise, use.value), [otherwise])
     present = lw.test("and", (lw.negated(missing), truth(lw, use.value, use.node)))
-    return choice(lw, present, use.value, otherwise)
+    return lw.guarded(choice(lw, present, use.value, otherwise), [otherwise])
 
 
 def _escape(lw: Lowering, use: Use) -> Expr:

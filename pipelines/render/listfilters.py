@@ -30,7 +30,11 @@ def static_list(lw: Lowering, bound: Binding, node: nodes.Filter) -> Expr:
     if not isinstance(bound, StaticList):
         raise UnvectorisedError(f"the filter {node.name!r} of something that is no value", node.lineno)
     if node.name in ("length", "count"):
-        return lw.constant("x" * len(bound.items))
+        if not all(isinstance(i, Expr) for i in bound.items):
+            raise UnvectorisedError("the length of a nested list literal", node.lineno)
+        return lw.guarded(
+            lw.constant("x" * len(bound.items)), [i for i in bound.items if isinstance(i, Expr)]
+        )
     if node.name == "join" and not node.kwargs and len(node.args) <= 1:
         glue = lw.literal(node.args[0], "the separator") if node.args else ""
         parts: list[Expr] = []

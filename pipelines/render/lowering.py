@@ -7,7 +7,7 @@ expressions and statements are in `expressions` and `statements`; this file only
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -146,6 +146,13 @@ class Lowering:
     def test(self, name: str, args: tuple[Expr, ...], *params: Any) -> Expr:
         """An operation whose result is a boolean that is never None."""
         return self.builder.make(name, args, BOOL, params)
+
+    def guarded(self, value: Expr, others: Iterable[Expr]) -> Expr:
+        """The value, which fails where one of the others does: Jinja2 has evaluated them all."""
+        for other in others:
+            if not other.is_constant and other.name != "column":
+                value = self.make("guard", (value, other), value.type)
+        return value
 
     def negated(self, test: Expr) -> Expr:
         """The opposite of a test."""

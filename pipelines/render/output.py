@@ -12,7 +12,7 @@ from markupsafe import escape
 from pipelines.render import calls, fallback, translation
 from pipelines.render.expressions import bind, lower, lower_test, truth
 from pipelines.render.inheritance import super_of
-from pipelines.render.ir import Abort, Expr, If
+from pipelines.render.ir import Abort, Expr, Force, If
 from pipelines.render.kernels.text import has_text
 from pipelines.render.lowering import Lowering
 from pipelines.render.rowwise import path_of
@@ -90,6 +90,8 @@ def _default(lw: Lowering, node: nodes.Filter) -> bool:
     test = lw.negated(lw.test("is_undefined", (bound,)))
     if len(node.args) == 2 and lw.literal(node.args[1], "boolean of 'default'"):
         test = lw.test("and", (test, truth(lw, bound, node)))
+    # A filter's argument is evaluated also where it is not used.
+    lw.emit(Force(lower(lw, node.args[0])))
     with lw.within(scope=lw.scope.inner()) as then:
         emit_value(lw, bound, node.node)
     with lw.within(scope=lw.scope.inner()) as otherwise:

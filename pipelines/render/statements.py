@@ -211,6 +211,7 @@ def _for(lw: Lowering, node: nodes.For) -> None:
             raise UnvectorisedError("break or continue", inner.lineno)
     items = _iterable(lw, node.iter)
     if isinstance(items, StaticList):
+        force(lw, items)
         if node.test is not None:
             raise UnvectorisedError("a list literal with a condition", node.lineno)
         _unrolled(lw, node, items)

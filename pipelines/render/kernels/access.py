@@ -111,7 +111,9 @@ def select(frame: FrameLike, expr: Expr) -> Vec:
 
 
 def _typed(data: Any, arrow: pa.DataType) -> Any:
-    """Untyped nulls with the type of the other side."""
+    """Untyped nulls with the type of the other side; objects on one side only are all undefined."""
+    if isinstance(data, list):
+        return pa.scalar(None, arrow)
     if data.type == arrow:
         return data
     if pa.types.is_null(data.type):
@@ -197,3 +199,11 @@ def lookup(frame: FrameLike, expr: Expr) -> Vec:
     at = pc.index_in(key.data, value_set=pa.array(names, pa.string()), skip_nulls=True)
     outside = mask_of(at.is_null()) if at.null_count else None
     return Vec(pa.array(values, expr.type.arrow).take(at), outside, key.failed)
+
+
+def guard(frame: FrameLike, expr: Expr) -> Vec:
+    """The first value, failing also where the second does."""
+    value, other = (frame.eval(a) for a in expr.args)
+    if isinstance(value.data, list):
+        return Vec(value.data, value.undefined, either(value.bad, other.bad))
+    return Vec(frame.array(value), value.undefined, either(value.bad, other.bad))

@@ -22,6 +22,7 @@ KERNELS: Mapping[str, Kernel] = {
     "index": access.index,
     "edge": access.edge,
     "select": access.select,
+    "guard": access.guard,
     "missing": access.missing,
     "lookup": access.lookup,
     "is_undefined": access.is_undefined,

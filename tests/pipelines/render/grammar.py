@@ -157,7 +157,7 @@ class Author:
         filters = (
             "upper", "lower", "title", "capitalize", "trim", "replace('a', '<')", "replace('e','')", "truncate(5)",
             "truncate(7, true, '..')", "wordwrap(4)", "center(9)", "striptags", "urlencode", "e", "safe", "string",
-            "default('none')", "default('none', true)", "d(customer.last, true)", "forceescape", "indent(2)", "tojson",
+            "default('none')", "default('none', true)", "d(customer.last, true)", "d(customer.nope.deeper)", "default(nope)", "forceescape", "indent(2)", "tojson",
             "reverse", "first", "last", "upper|lower", "e|upper", "safe|title", "escape|replace('a','<')",
         )  # fmt: skip
         return self.pick(
@@ -179,7 +179,7 @@ class Author:
                 f"{self.wrap(self.path_text)}.{self.r.choice(('upper()', 'lower()', 'strip()', 'title()'))}"
             ),
             lambda: "{'a': 'A', 'vip': 'V<'}[" + self.text() + "]",
-            lambda: "{'a': 'A', 'vip': 'V<'}.get(" + self.text() + ", 'x')",
+            lambda: "{'a': 'A', 'vip': 'V<'}.get(" + self.text() + ", " + self.text() + ")",
             lambda: f"({self.text()} * 2)",
             lambda: f"('%s-%s'|format({self.text()}, {self.text()}))",
         )
@@ -255,6 +255,7 @@ class Author:
             lambda: f"{self.text()} in ['a', 'vip', 'Ada', none]",
             lambda: f"{self.literal()} {self.r.choice(('in', 'not in'))} {self.text()}",
             lambda: f"{self.text()} in {self.list_text()}",
+            lambda: f"{self.text()} in [{self.text()}, {self.text()}]",
             lambda: f"{self.number()} in [1, 2, 3]",
             lambda: f"{self.wrap(self.path_text)}.startswith('a')",
             lambda: f"1 < {self.number()} <= 5",
@@ -317,7 +318,9 @@ class Author:
             over = "customer.nums"
             self.ints.append(name)
         elif kind == "literal":
-            over = self.r.choice(("['a', 'b<']", "('p', 'q', 'r')", "[]"))
+            over = self.r.choice(
+                ("['a', 'b<']", "('p', 'q', 'r')", "[]", "[customer.first, customer.address.city]", "[s, n]")
+            )
             self.texts.append(name)
         elif kind == "range":
             over = self.r.choice(("range(3)", "range(customer.nums|length)", "range(1, 4)"))

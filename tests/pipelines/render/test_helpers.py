@@ -35,7 +35,9 @@ def _rows(*locales: str | None, **more: Any) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(made)
 
 
-def _render(source: str, batch: pa.RecordBatch, *, html: bool = False, context: RenderContext = CONTEXT) -> list[Any]:
+def _render(
+    source: str, batch: pa.RecordBatch, *, html: bool = False, context: RenderContext = CONTEXT
+) -> list[Any]:
     both = [
         compile_template("t", {"t": source}, html=html, context=context, engine=engine).render(batch)
         for engine in ("compiled", "jinja2")

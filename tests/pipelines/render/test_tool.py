@@ -18,7 +18,9 @@ def folder(tmp_path: Path) -> Path:
     root = tmp_path / "templates"
     (root / "sms").mkdir(parents=True)
     (root / "shared").mkdir()
-    (root / "sms" / "text.en.txt.j2").write_text("Hi {{ c.name|upper }}{% include 'shared/end.j2' %}", encoding="utf-8")
+    (root / "sms" / "text.en.txt.j2").write_text(
+        "Hi {{ c.name|upper }}{% include 'shared/end.j2' %}", encoding="utf-8"
+    )
     (root / "shared" / "end.j2").write_text("{% for o in orders %} {{ o.id }}{% endfor %}", encoding="utf-8")
     (root / "bad.j2").write_text("\n{{ c.name|uper }}", encoding="utf-8")
     rows = [{"c": {"name": "Zoë"}, "orders": [{"id": 1}]}, {"c": None, "orders": []}]

@@ -100,5 +100,7 @@ printf '\n' >&2
 export PYSPARK_PYTHON="${PYSPARK_PYTHON:-$python}" PYSPARK_DRIVER_PYTHON="${PYSPARK_DRIVER_PYTHON:-$python}"
 # The driver imports the rooms from the checkout, wherever this was called from; local workers inherit it.
 export PYTHONPATH="$home${PYTHONPATH:+:$PYTHONPATH}"
-export SPARK_HOME="$spark_home"
+export SPARK_HOME="$spark_home" SPARK_CONF_DIR="${SPARK_CONF_DIR:-$home/conf/logging}"
+# pyspark says at every start that its pandas API is not ready for pandas 3; nothing here uses that API.
+export PYTHONWARNINGS="${PYTHONWARNINGS:-ignore::FutureWarning:pyspark.testing.utils,ignore::FutureWarning:pyspark.sql.pandas.functions,ignore::FutureWarning:pyspark.sql.connect.utils}"
 exec "${command[@]}"

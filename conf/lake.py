@@ -114,7 +114,8 @@ class Lake(Section):
         options = {
             "fs.s3a.endpoint.region": self.region,
             "fs.s3a.path.style.access": str(self.path_style_access).lower(),
-            "fs.s3a.connection.establish.timeout": f"{CONNECT_TIMEOUT_S}s",
+            # S3A raises anything less to 15 s, and says so at every start.
+            "fs.s3a.connection.establish.timeout": "15s",
             "fs.s3a.connection.timeout": f"{READ_TIMEOUT_S}s",
             "fs.s3a.attempts.maximum": str(ATTEMPTS),
             "fs.s3a.retry.limit": str(RETRIES),

@@ -7,6 +7,7 @@ helpers' memory.
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +26,8 @@ from pipelines.render.rowvalues import rows_of
 from pipelines.render.rowwise import RowEngine
 from pipelines.render.scope import UnvectorisedError
 from pipelines.render.settings import RenderContext
+
+_MOST_FAULTS = 20
 
 
 class Program:
@@ -45,6 +48,8 @@ class Program:
         lowering = Lowering(engine.environment, parsed, schema, context, html=html, wire=wire_json)
         self.domain = lowering.builder.root
         self.block: Block | None = None
+        # Faults of the compiler itself, for which the reference stepped in: always empty, unless there is a bug.
+        self.faults: list[str] = []
         try:
             with lowering.within() as block:
                 lower_template(lowering, engine.name)
@@ -70,6 +75,17 @@ class Program:
                 texts, errors = self.engine.render_batch(batch, wire_json=self.wire_json)
                 return _strings(texts), errors
             return self._in_halves(batch)
+        except Exception as fault:  # a bug in a kernel must not cost anybody's message: the reference renders
+            self._note_fault(fault)
+            texts, errors = self.engine.render_batch(batch, wire_json=self.wire_json)
+            return _strings(texts), errors
+
+    def _note_fault(self, fault: Exception) -> None:
+        # The message could quote a customer's data: only the kind and the place are kept.
+        where = traceback.extract_tb(fault.__traceback__)[-1]
+        note = f"{type(fault).__name__} in {where.name} line {where.lineno}"
+        if note not in self.faults and len(self.faults) < _MOST_FAULTS:
+            self.faults.append(note)
 
     def _render(self, batch: pa.RecordBatch, block: Block) -> tuple[pa.Array, list[RowError]]:
         run = Run(Frame.of_batch(self.domain, batch), self.engine.environment.limits.loop_steps)

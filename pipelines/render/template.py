@@ -129,6 +129,11 @@ class CompiledTemplate:
             )
         return next(iter(self._programs.values())).coverage
 
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Bugs of the compiler that the row-wise engine stepped in for; empty unless there is one."""
+        return tuple(fault for program in self._programs.values() for fault in program.faults)
+
     def render(self, batch: pa.RecordBatch) -> Rendered:
         """Renders each row; the batch's top-level columns are the template's variables."""
         if self.engine == "jinja2":

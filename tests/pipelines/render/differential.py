@@ -39,6 +39,7 @@ def differences(
         return []
     found: list[str] = []
     made = {"compiled": compiled.render(batch), "jinja2": rows.render(batch)}
+    found += [f"fault: {fault}" for fault in compiled.faults]
     for engine, rendered in made.items():
         texts = rendered.text.to_pylist()
         failed = {e.row for e in rendered.errors}

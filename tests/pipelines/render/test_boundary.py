@@ -7,7 +7,7 @@ import pickle
 import pyarrow as pa
 import pytest
 
-from pipelines.render import Limits, RowError, compile_template, operations
+from pipelines.render import Limits, RowError, compile_template, frame, operations
 from pipelines.render.expressions import VALUES
 from pipelines.render.inheritance import lower_template
 from pipelines.render.kernels import vector
@@ -125,3 +125,15 @@ def test_every_construct_is_in_the_table_of_operations() -> None:
         "Template", "TemplateData", "Const", "Slice", "List", "Tuple", "Dict", "Pair", "Keyword", "Operand", "Extends",
     }  # fmt: skip
     assert {n.__name__ for n in done - lowered} == handled_elsewhere
+
+
+def test_a_bug_in_a_kernel_costs_nobody_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr(frame, "KERNELS", {"output": broken})
+    template = compile_template("t", {"t": "Hi {{ customer.name }}"}, html=False)
+    rendered = template.render(_batch("a", None))
+    assert rendered.text.to_pylist() == ["Hi a", None]
+    assert [e.row for e in rendered.errors] == [1]
+    assert [fault.split(" line")[0] for fault in template.faults] == ["AttributeError in broken"]

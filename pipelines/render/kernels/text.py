@@ -40,6 +40,12 @@ def raw_bytes(data: Any) -> bytes:
     return bytes(memoryview(values)[first:last])
 
 
+def starts_at_zero(data: Any) -> bool:
+    """Whether the first text is the first of its buffer."""
+    _, offsets, values = data.buffers()
+    return values is None or (data.offset == 0 and int(np.frombuffer(offsets, np.int32, count=1)[0]) == 0)
+
+
 def html(data: Any) -> Any:
     """The text as markupsafe escapes it."""
     raw = raw_bytes(data)

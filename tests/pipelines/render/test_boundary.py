@@ -137,3 +137,19 @@ def test_a_bug_in_a_kernel_costs_nobody_a_message(monkeypatch: pytest.MonkeyPatc
     assert rendered.text.to_pylist() == ["Hi a", None]
     assert [e.row for e in rendered.errors] == [1]
     assert [fault.split(" line")[0] for fault in template.faults] == ["AttributeError in broken"]
+
+
+@pytest.mark.parametrize(
+    "name", ["upper", "lower", "capitalize", "trim", "title", "length", "replace('b', 'x')"]
+)
+@pytest.mark.parametrize(
+    "arrow", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str
+)
+def test_filters_of_slices_of_every_storage(arrow: pa.DataType, name: str) -> None:
+    whole = pa.array(["a", "bb", "Back\\slash ", "dd", None], pa.string()).cast(arrow)
+    batch = pa.RecordBatch.from_arrays([whole], names=["v"])
+    template = compile_template("t", {"t": f"[{{{{ v|{name} }}}}]"}, html=False)
+    texts = template.render(batch).text.to_pylist()
+    for start in range(5):
+        assert template.render(batch.slice(start, 2)).text.to_pylist() == texts[start : start + 2]
+    assert template.faults == ()

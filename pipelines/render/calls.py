@@ -48,7 +48,7 @@ def macro_of(lw: Lowering, node: nodes.Call) -> MacroBinding | None:
 
 def lower_call(lw: Lowering, node: nodes.Call) -> Expr:
     """A call whose value is used in an expression."""
-    from pipelines.render.helpers import lower_helper  # the passes refer to each other
+    from pipelines.render.helpercalls import lower_helper  # the passes refer to each other
 
     if node.dyn_args is not None or node.dyn_kwargs is not None:
         raise UnvectorisedError("a call with * or **", node.lineno)
@@ -147,7 +147,8 @@ def force(lw: Lowering, bound: Binding) -> None:
 
 
 def _cycle(lw: Lowering, loop: LoopBinding, node: nodes.Call) -> Expr:
-    from pipelines.render.expressions import choice, loop_attribute, lower  # the passes refer to each other
+    from pipelines.render.expressions import choice, lower  # the passes refer to each other
+    from pipelines.render.lookups import loop_attribute  # the passes refer to each other
 
     if not node.args or node.kwargs:
         raise UnvectorisedError("loop.cycle without values", node.lineno)

@@ -140,7 +140,8 @@ def _needs(lw: Lowering, tree: nodes.Template) -> Need:
 
 def _ambient(lw: Lowering, tree: nodes.Node) -> dict[str, Expr]:
     """What helpers in the tree, or in anything it refers to, need of the row."""
-    from pipelines.render.helpers import AMBIENT_NAMES, BY_NAME, ambient  # the passes refer to each other
+    from pipelines.render.helpercalls import ambient
+    from pipelines.render.helpers import AMBIENT_NAMES, BY_NAME  # the passes refer to each other
 
     uses = any(
         isinstance(n, (nodes.Include, nodes.Import, nodes.FromImport)) for n in tree.find_all(nodes.Stmt)

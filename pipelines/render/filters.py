@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from pipelines.render import helpers, listfilters
+from pipelines.render import helpercalls, helpers, listfilters
 from pipelines.render.functions import FUNCTIONS, Applied
 from pipelines.render.ir import Expr
 from pipelines.render.lowering import Lowering
@@ -60,7 +60,7 @@ def lower_filter(lw: Lowering, node: nodes.Filter) -> Expr:
     if entry is None:
         if not isinstance(value, Expr):
             raise UnvectorisedError(f"{node.name!r} of something that is no value", node.lineno)
-        return helpers.lower_helper(lw, node.name, node, value)
+        return helpercalls.lower_helper(lw, node.name, node, value)
     if not isinstance(value, Expr):
         value = listfilters.static_list(lw, value, node)
     use = Use(value, tuple(node.args), _by_key(node), node)

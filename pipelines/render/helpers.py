@@ -11,18 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2 import nodes, pass_context
+from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from pipelines.render import formats
-from pipelines.render.ir import Expr
-from pipelines.render.lowering import Lowering
 from pipelines.render.sandbox import AMBIENT, ReferenceEnvironment
-from pipelines.render.scope import UnvectorisedError
 from pipelines.render.settings import RenderContext
 from pipelines.render.types import INT, STR, Type
 
-_REQUIRED = object()
+REQUIRED = object()
 _LINK = ("context", "message_id", "customer_id", "channel", "topic")
 
 
@@ -45,7 +42,7 @@ HELPERS: tuple[Helper, ...] = (
     Helper(
         "money",
         formats.money,
-        (("value", _REQUIRED), ("currency", _REQUIRED)),
+        (("value", REQUIRED), ("currency", REQUIRED)),
         ("locale",),
         True,
         examples=("value|money('EUR')",),
@@ -53,21 +50,21 @@ HELPERS: tuple[Helper, ...] = (
     Helper(
         "number",
         formats.number,
-        (("value", _REQUIRED), ("digits", None)),
+        (("value", REQUIRED), ("digits", None)),
         ("locale",),
         True,
         examples=("value|number", "value|number(2)"),
     ),
     Helper(
-        "percent", formats.percent, (("value", _REQUIRED),), ("locale",), True, examples=("value|percent",)
+        "percent", formats.percent, (("value", REQUIRED),), ("locale",), True, examples=("value|percent",)
     ),
     Helper(
-        "compact", formats.compact, (("value", _REQUIRED),), ("locale",), True, examples=("value|compact",)
+        "compact", formats.compact, (("value", REQUIRED),), ("locale",), True, examples=("value|compact",)
     ),
     Helper(
         "date",
         formats.date,
-        (("value", _REQUIRED), ("format", "medium")),
+        (("value", REQUIRED), ("format", "medium")),
         ("locale", "time_zone"),
         True,
         examples=("value|date", "value|date('full')", "value|date('EEEE d MMM')"),
@@ -75,7 +72,7 @@ HELPERS: tuple[Helper, ...] = (
     Helper(
         "time",
         formats.time,
-        (("value", _REQUIRED), ("format", "short")),
+        (("value", REQUIRED), ("format", "short")),
         ("locale", "time_zone"),
         True,
         examples=("value|time",),
@@ -83,7 +80,7 @@ HELPERS: tuple[Helper, ...] = (
     Helper(
         "datetime",
         formats.datetime,
-        (("value", _REQUIRED), ("format", "medium")),
+        (("value", REQUIRED), ("format", "medium")),
         ("locale", "time_zone"),
         True,
         examples=("value|datetime('short')",),
@@ -92,8 +89,8 @@ HELPERS: tuple[Helper, ...] = (
         "plural",
         formats.plural,
         (
-            ("value", _REQUIRED),
-            ("other", _REQUIRED),
+            ("value", REQUIRED),
+            ("other", REQUIRED),
             ("one", None),
             ("two", None),
             ("few", None),
@@ -107,7 +104,7 @@ HELPERS: tuple[Helper, ...] = (
     Helper(
         "track",
         formats.track,
-        (("url", _REQUIRED),),
+        (("url", REQUIRED),),
         _LINK,
         False,
         remembered=False,
@@ -134,7 +131,7 @@ HELPERS: tuple[Helper, ...] = (
     Helper(
         "bucket",
         formats.bucket,
-        (("size", _REQUIRED), ("salt", "")),
+        (("size", REQUIRED), ("salt", "")),
         ("customer_id",),
         False,
         INT,
@@ -143,7 +140,7 @@ HELPERS: tuple[Helper, ...] = (
     Helper(
         "pick",
         formats.pick,
-        (("choices", _REQUIRED), ("salt", "")),
+        (("choices", REQUIRED), ("salt", "")),
         ("message_id",),
         False,
         examples=("pick(['a', 'b', 'c'])",),
@@ -153,7 +150,7 @@ HELPERS: tuple[Helper, ...] = (
 BY_NAME: Mapping[str, Helper] = {h.name: h for h in HELPERS}
 
 # Where the row's own values come from, in order; the first that is not None counts.
-_SOURCES: Mapping[str, tuple[tuple[str, str], ...]] = {
+SOURCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "locale": (("message", "locale"), ("customer", "locale")),
     "time_zone": (("customer", "time_zone"),),
     "message_id": (("message", "message_id"),),
@@ -162,13 +159,13 @@ _SOURCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "topic": (("campaign", "topic"),),
 }
 
-AMBIENT_NAMES = tuple(_SOURCES)
+AMBIENT_NAMES = tuple(SOURCES)
 
 
 def ambient_of_row(row: Mapping[str, Any], context: RenderContext) -> dict[str, Any]:
     """Locale, time zone and ids of a row."""
     out: dict[str, Any] = {"locale": context.locale, "time_zone": context.time_zone}
-    for name, sources in _SOURCES.items():
+    for name, sources in SOURCES.items():
         out.setdefault(name, None)
         for column, member in sources:
             held = row.get(column)
@@ -177,35 +174,6 @@ def ambient_of_row(row: Mapping[str, Any], context: RenderContext) -> dict[str, 
                 out[name] = value
                 break
     return out
-
-
-def ambient(lw: Lowering, name: str) -> Expr:
-    """The same as an expression."""
-    from pipelines.render.expressions import attribute, choice  # the passes refer to each other
-
-    default = {"locale": lw.context.locale, "time_zone": lw.context.time_zone}.get(name)
-    out = lw.constant(default)
-    for column, member in reversed(_SOURCES[name]):
-        shape = lw.columns.get(column)
-        if (
-            shape is None
-            or shape.kind != "struct"
-            or shape.arrow is None
-            or shape.arrow.get_field_index(member) < 0
-        ):
-            continue
-        base = lw.builder.make("column", (), shape, (column,))
-        value = attribute(lw, base, member, nodes.Name(column, "load", lineno=1))
-        if value.type.kind != "str":
-            continue
-        absent = lw.test("or", (lw.test("is_undefined", (value,)), lw.test("is_none", (value,), False)))
-        out = choice(lw, lw.negated(absent), value, out)
-    return out
-
-
-def locale_of(lw: Lowering) -> Expr:
-    """The recipient's locale."""
-    return ambient(lw, "locale")
 
 
 def install(environment: ReferenceEnvironment, context: RenderContext) -> None:
@@ -226,111 +194,10 @@ def _for_rows(helper: Helper, context: RenderContext) -> Callable[..., Any]:
         given = dict(zip(names, args, strict=False)) | kwargs
         held = []
         for name, default in helper.arguments:
-            if name not in given and default is _REQUIRED:
+            if name not in given and default is REQUIRED:
                 raise TypeError(f"{helper.name} needs {name}")
             held.append(given.get(name, default))
         row = AMBIENT.row or {}
         return helper.function(*held, *(context if a == "context" else row.get(a) for a in helper.ambient))
 
     return called
-
-
-class Call:
-    """A helper as a kernel's parameter: a function of the arguments' values; equal uses are equal."""
-
-    def __init__(self, helper: Helper, context: RenderContext) -> None:
-        self.helper = helper
-        self.context = context
-        self.known: dict[Any, Any] = {}
-
-    def __call__(self, *values: Any) -> Any:
-        return self.helper.function(*values)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Call) and other.helper is self.helper and other.context is self.context
-
-    def __hash__(self) -> int:
-        return hash((self.helper.name, id(self.context)))
-
-
-def lower_helper(lw: Lowering, name: str, node: nodes.Call | nodes.Filter, value: Expr | None = None) -> Expr:
-    """A helper's value: its function once for each distinct combination of arguments."""
-    helper = BY_NAME.get(name)
-    if helper is None or helper.is_filter != (value is not None):
-        raise UnvectorisedError(f"the function {name!r}", node.lineno)
-    given = _given(lw, helper, node, value)
-    if helper.name == "pick":
-        return _pick(lw, given, node)
-    args: list[Expr] = []
-    for key, default in helper.arguments:
-        if key not in given and default is _REQUIRED:
-            raise UnvectorisedError(f"{name} without {key}", node.lineno)
-        args.append(given.get(key) or lw.constant(default))
-    if any(a.type.kind in ("object", "list", "struct", "undefined") for a in args):
-        raise UnvectorisedError(f"{name} of such a value", node.lineno)
-    args += [lw.constant(None) if a == "context" else ambient(lw, a) for a in helper.ambient]
-    if not helper.remembered:
-        lw.counter.note(f"{name}: signed row by row in Python (HMAC), without Jinja2")
-    slot = helper.ambient.index("context") + len(helper.arguments) if "context" in helper.ambient else None
-    return lw.make("helper", tuple(args), helper.result, lw.helper_call(helper), slot)
-
-
-def _given(
-    lw: Lowering, helper: Helper, node: nodes.Call | nodes.Filter, value: Expr | None
-) -> dict[str, Expr]:
-    from pipelines.render.expressions import bind  # the passes refer to each other
-    from pipelines.render.scope import StaticList
-
-    names = [name for name, _ in helper.arguments]
-    held: list[Any] = [] if value is None else [value]
-    for argument in node.args:
-        bound = bind(lw, argument)
-        if isinstance(bound, StaticList) and helper.name == "pick":
-            bound = lw.constant(
-                [i.value if isinstance(i, Expr) and i.is_constant else None for i in bound.items]
-            )
-        held.append(bound)
-    if len(held) > len(names):
-        raise UnvectorisedError(f"arguments of {helper.name}", node.lineno)
-    given = dict(zip(names, held, strict=False))
-    pairs: list[Any] = list(node.kwargs)
-    for pair in pairs:
-        if pair.key not in names or pair.key in given:
-            raise UnvectorisedError(f"arguments of {helper.name}", node.lineno)
-        given[pair.key] = bind(lw, pair.value)
-    if not all(isinstance(v, Expr) for v in given.values()):
-        raise UnvectorisedError(f"arguments of {helper.name}", node.lineno)
-    return given
-
-
-class Picked:
-    """`pick` over constants as a function of the message's id; equal uses are equal."""
-
-    def __init__(self, choices: tuple[str, ...], salt: str) -> None:
-        self.key = (choices, salt)
-
-    def __call__(self, message_id: str) -> Any:
-        return formats.pick(self.key[0], self.key[1], message_id)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Picked) and other.key == self.key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-
-def _pick(lw: Lowering, given: dict[str, Expr], node: nodes.Call | nodes.Filter) -> Expr:
-    choices, salt = given.get("choices"), given.get("salt") or lw.constant("")
-    if (
-        choices is None
-        or not choices.is_constant
-        or not salt.is_constant
-        or not isinstance(choices.value, (list, tuple))
-    ):
-        raise UnvectorisedError("pick of something that is no literal", node.lineno)
-    if not choices.value or not all(type(c) is str for c in choices.value) or type(salt.value) is not str:
-        raise UnvectorisedError("pick of something that is no list of texts", node.lineno)
-    message_id = ambient(lw, "message_id")
-    if message_id.is_constant:
-        raise UnvectorisedError("pick without message.message_id", node.lineno)
-    return lw.make("distinct", (message_id,), STR, Picked(tuple(choices.value), salt.value))

@@ -118,7 +118,7 @@ def _attributes(lw: Lowering, value: Expr, path: object, use: Use) -> Expr:
 
 
 def _path(lw: Lowering, item: Expr, path: object, use: Use) -> Expr:
-    from pipelines.render.expressions import attribute  # the passes refer to each other
+    from pipelines.render.lookups import attribute  # the passes refer to each other
 
     if not isinstance(path, str) or any(part.isdigit() for part in path.split(".")):
         raise UnvectorisedError("an attribute that is no name", use.node.lineno)

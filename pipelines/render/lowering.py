@@ -102,7 +102,7 @@ class Lowering:
 
     def helper_call(self, helper: Any) -> Any:
         """The helper as a kernel's parameter, one for each template."""
-        from pipelines.render.helpers import Call  # the passes refer to each other
+        from pipelines.render.helpercalls import Call  # the passes refer to each other
 
         return self._helpers.setdefault(helper.name, Call(helper, self.context))
 

@@ -10,19 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 from jinja2 import nodes
-from jinja2.compiler import find_undeclared
 
 from pipelines.render import fallback, inheritance
 from pipelines.render.calls import capture, force, inline
-from pipelines.render.expressions import bind, choice, lower_test, truth
-from pipelines.render.ir import Block, Domain, Expr, Force, If, Loop
+from pipelines.render.expressions import bind, choice, lower_test
+from pipelines.render.ir import Expr, If
+from pipelines.render.loops import lower_for, unpack
 from pipelines.render.lowering import Lowering
 from pipelines.render.output import lower_output
-from pipelines.render.scope import Binding, LoopBinding, MacroBinding, Scope, StaticList, UnvectorisedError
-from pipelines.render.types import Type
-
-# Loops over list literals are unrolled up to this many copies of a body in one template.
-_MOST_UNROLLED = 400
+from pipelines.render.scope import Binding, MacroBinding, Scope, UnvectorisedError
 
 
 def lower_body(lw: Lowering, body: list[nodes.Node]) -> None:
@@ -113,22 +109,7 @@ def _assign(lw: Lowering, node: nodes.Assign) -> None:
     source: Any = node.node
     value = fallback.binding(lw, source, bind)
     force(lw, value)
-    _unpack(lw, node.target, value)
-
-
-def _unpack(lw: Lowering, target: nodes.Node, value: Binding) -> None:
-    if isinstance(target, nodes.Name):
-        lw.scope.bind(target.name, value)
-        return
-    if (
-        isinstance(target, nodes.Tuple)
-        and isinstance(value, StaticList)
-        and len(value.items) == len(target.items)
-    ):
-        for inner, item in zip(target.items, value.items, strict=True):
-            _unpack(lw, inner, item)
-        return
-    raise UnvectorisedError("unpacking of a value", target.lineno)
+    unpack(lw, node.target, value)
 
 
 def _assign_block(lw: Lowering, node: nodes.AssignBlock) -> None:
@@ -175,7 +156,7 @@ def _with(lw: Lowering, node: nodes.With) -> None:
         bound = fallback.binding(lw, value, bind)
         force(lw, bound)
         with lw.within(scope=scope):
-            _unpack(lw, target, bound)
+            unpack(lw, target, bound)
     _inside(lw, scope, node.body)
 
 
@@ -203,132 +184,10 @@ def _call_block(lw: Lowering, node: nodes.CallBlock) -> None:
     inline(lw, macro, node.call, MacroBinding(node, lw.scope, lw.template))
 
 
-def _for(lw: Lowering, node: nodes.For) -> None:
-    if node.recursive:
-        raise UnvectorisedError("a recursive loop", node.lineno)
-    for inner in node.body:
-        if _leaves_loop(inner):
-            raise UnvectorisedError("break or continue", inner.lineno)
-    items = _iterable(lw, node.iter)
-    if isinstance(items, StaticList):
-        force(lw, items)
-        if node.test is not None:
-            raise UnvectorisedError("a list literal with a condition", node.lineno)
-        _unrolled(lw, node, items)
-    else:
-        _over_items(lw, node, items)
-
-
-def _leaves_loop(node: nodes.Node) -> bool:
-    if isinstance(node, (nodes.Break, nodes.Continue)):
-        return True
-    return not isinstance(node, nodes.For) and any(_leaves_loop(c) for c in node.iter_child_nodes())
-
-
-def _iterable(lw: Lowering, node: Any) -> Expr | StaticList:
-    bound = _range(lw, node) or bind(lw, node)
-    if isinstance(bound, Expr) and bound.is_constant and isinstance(bound.value, (list, tuple, range)):
-        if len(bound.value) > 100:
-            raise UnvectorisedError("a literal of more than 100 items", node.lineno)
-        return StaticList(tuple(_constant_items(lw, list(bound.value))))
-    if isinstance(bound, StaticList) or (isinstance(bound, Expr) and bound.type.kind == "list"):
-        return bound
-    raise UnvectorisedError("a loop over something that is no list", node.lineno)
-
-
-def _constant_items(lw: Lowering, values: list[Any]) -> list[Binding]:
-    return [
-        StaticList(tuple(_constant_items(lw, list(v)))) if isinstance(v, (list, tuple)) else lw.constant(v)
-        for v in values
-    ]
-
-
-def _range(lw: Lowering, node: nodes.Expr) -> Expr | None:
-    import pyarrow as pa
-
-    from pipelines.render.expressions import lower
-
-    if not isinstance(node, nodes.Call) or not isinstance(node.node, nodes.Name) or node.node.name != "range":
-        return None
-    if (
-        lw.scope.lookup("range") is not None
-        or "range" in lw.columns
-        or node.kwargs
-        or not 1 <= len(node.args) <= 2
-    ):
-        return None
-    bounds = [lower(lw, a) for a in node.args]
-    if any(b.type.kind != "int" for b in bounds):
-        raise UnvectorisedError("a range of something that is no integer", node.lineno)
-    if len(bounds) == 1:
-        bounds.insert(0, lw.constant(0))
-    most = lw.environment.limits.loop_steps
-    return lw.builder.make("range", tuple(bounds), Type("list", pa.list_(pa.int64())), (most,))
-
-
-def _has_loop(node: nodes.For) -> bool:
-    """Whether Jinja2 makes `loop` for this loop: when its own body names it, not when an include does."""
-    if any(isinstance(b, nodes.Block) and b.scoped for b in node.find_all(nodes.Block)):
-        return True
-    return bool(find_undeclared(node.iter_child_nodes(only=("body",)), ("loop",)))
-
-
-def _unrolled(lw: Lowering, node: nodes.For, items: StaticList) -> None:
-    lw.unrolled += len(items.items)
-    if lw.unrolled > _MOST_UNROLLED:
-        raise UnvectorisedError(
-            f"loops over literals of more than {_MOST_UNROLLED} items in all", node.lineno
-        )
-    for position, item in enumerate(items.items):
-        scope = lw.scope.inner()
-        if _has_loop(node):
-            scope.bind("loop", LoopBinding(None, position, len(items.items)))
-        with lw.within(scope=scope) as block:
-            _unpack(lw, node.target, item)
-            lower_body(lw, node.body)
-        for stmt in block.body:
-            lw.emit(stmt)
-    if not items.items:
-        _inside(lw, lw.scope.inner(), node.else_)
-
-
-def _over_items(lw: Lowering, node: nodes.For, items: Expr) -> None:
-    if node.test is not None:
-        items = _kept(lw, node, items)
-    domain, item = _domain(lw, items)
-    scope = lw.scope.inner()
-    if _has_loop(node):
-        scope.bind("loop", LoopBinding(domain))
-    with lw.within(scope=scope, domain=domain) as body:
-        _unpack(lw, node.target, item)
-        lower_body(lw, node.body)
-    with lw.within(scope=lw.scope.inner()) as otherwise:
-        lower_body(lw, node.else_)
-    lw.emit(Force(items))
-    lw.emit(Loop(domain, body, otherwise))
-
-
-def _domain(lw: Lowering, items: Expr) -> tuple[Domain, Expr]:
-    domain = lw.builder.over(items, lw.domain)
-    return domain, lw.builder.make("item", (), items.type.item, (), domain)
-
-
-def _kept(lw: Lowering, node: nodes.For, items: Expr) -> Expr:
-    """`for x in items if test`: the items for which the test holds."""
-    condition: Any = node.test
-    domain, item = _domain(lw, items)
-    scope = lw.scope.inner()
-    with lw.within(scope=scope, domain=domain) as block:
-        _unpack(lw, node.target, item)
-        test = truth(lw, lower_test(lw, condition), node)
-    assert isinstance(block, Block)
-    return lw.builder.make("filter_items", (items,), items.type, (domain, test), lw.domain)
-
-
 STATEMENTS: dict[type[nodes.Node], Callable[[Lowering, Any], None]] = {
     nodes.Output: _output,
     nodes.If: _if,
-    nodes.For: _for,
+    nodes.For: lower_for,
     nodes.Assign: _assign,
     nodes.AssignBlock: _assign_block,
     nodes.With: _with,

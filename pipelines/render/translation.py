@@ -113,7 +113,7 @@ def install(environment: ReferenceEnvironment, catalogues: Catalogues) -> None:
 def lower_translation(lw: Lowering, node: nodes.Call) -> bool:
     """Emits one branch for each catalogue, and in it the translation with its variables."""
     from pipelines.render.expressions import lower
-    from pipelines.render.helpers import locale_of  # the passes refer to each other
+    from pipelines.render.helpercalls import locale_of  # the passes refer to each other
 
     assert isinstance(node.node, nodes.Name)
     count = 2 if node.node.name == "ngettext" else 1

@@ -82,7 +82,9 @@ def show(summary: dict[str, Any], out: Path) -> None:
         for channel, line in channels.items():
             excluded, failed = sum(line["excluded"].values()), sum(line["failed"].values())
             reasons = {**line["excluded"], **line["failed"]}
-            words = ", ".join(f"{name} {count:,}" for name, count in sorted(reasons.items(), key=lambda r: -r[1]))
+            words = ", ".join(
+                f"{name} {count:,}" for name, count in sorted(reasons.items(), key=lambda r: -r[1])
+            )
             numbers = [f"{n:,}" for n in (line["considered"], line["sent"], line["held"], excluded, failed)]
             table.add_row(campaign_id, channel, *numbers, words)
     console = Console()

@@ -141,25 +141,15 @@ class KafkaBroker:
 
     def create_topics(self, topics: Iterable[Topic], timeout_s: float = 30.0) -> None:
         """Create those that do not exist yet, as declared."""
-        from confluent_kafka import KafkaError, KafkaException
-        from confluent_kafka.admin import AdminClient, NewTopic
+        from confluent_kafka.admin import AdminClient
 
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        wanted = [
-            NewTopic(
-                topic.name, num_partitions=topic.partitions, replication_factor=1, config=dict(topic.config)
-            )
-            for topic in topics
-        ]
-        for name, created in (
-            admin.create_topics(wanted, operation_timeout=timeout_s).items() if wanted else ()
-        ):
-            try:
-                created.result(timeout_s)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise EmbeddedError(f"cannot create topic {name}: {error.args[0].str()}") from error
-        self._wait_for_leaders({topic.topic for topic in wanted}, admin, timeout_s)
+        from pipelines.edges.topics import create_topics
+
+        declared = tuple(topics)
+        client = {"bootstrap.servers": self.bootstrap_servers}
+        if declared:
+            create_topics(client, declared, replication_factor=1)
+        self._wait_for_leaders({topic.name for topic in declared}, AdminClient(client), timeout_s)
 
     def _wait_for_leaders(self, names: set[str], admin: AdminClient, timeout_s: float) -> None:
         """A topic exists before its partitions have leaders; a producer's first send would meet that."""

@@ -14,6 +14,7 @@ from pipelines.books import ImbalanceError
 from pipelines.campaigns import CampaignError
 from pipelines.edges.audience import NoAudienceError
 from pipelines.edges.campaign_store import MissingBundleError
+from pipelines.edges.failures import explain
 from pipelines.edges.objects import StorageError
 from pipelines.edges.progress import FencedError, ProgressUnreadableError
 from pipelines.edges.publisher import PublishError
@@ -41,7 +42,8 @@ def run(main: Callable[[], None]) -> int:
     try:
         main()
         return 0
-    except Exception as error:
+    except Exception as raised:
+        error = explain(raised)
         for kind, code in EXIT_CODES:
             if isinstance(error, kind):
                 print(f"carillon: {error}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from pyspark.sql import SparkSession
 
@@ -16,6 +17,8 @@ def open_session(job: str, settings: Settings) -> SparkSession:
     builder = SparkSession.builder.appName(f"carillon-{job}")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         # Four attempts a task: a publishing task that meets a broker restart is tried again, as on a cluster.
+        # Workers run what the driver runs, not whatever python3 is on the path.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         builder = builder.master("local[2,4]")
         for name, value in spark_conf("local").items():
             builder = builder.config(name, value)

@@ -5,6 +5,7 @@ Invariant: judges form only (syntax and numbering plan), never whether somebody 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import phonenumbers
@@ -13,12 +14,14 @@ from email_validator import EmailNotValidError, validate_email
 
 #: APNs device tokens are 64 hexadecimal digits, FCM registration tokens up to about 180 characters without blanks.
 _TOKEN_CHARACTERS = range(8, 4097)
+#: Digits alone: phonenumbers also reads blanks, hyphens and extensions, which vendors refuse.
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 
 
 def is_email(text: str) -> bool:
     """Whether it is an address of RFC 5321 form; nothing is looked up."""
     try:
-        validate_email(text, check_deliverability=False)
+        validate_email(text, check_deliverability=False, strict=True)
         return True
     except EmailNotValidError:
         return False
@@ -28,7 +31,9 @@ def is_phone(text: str) -> bool:
     """Whether it is a possible number in E.164 form. Possible, not valid: ranges reserved for fiction are possible
     and never assigned, and numbering plans change faster than a library."""
     try:
-        return text.startswith("+") and phonenumbers.is_possible_number(phonenumbers.parse(text, None))
+        if _E164.fullmatch(text) is None:
+            return False
+        return phonenumbers.is_possible_number(phonenumbers.parse(text, None))
     except phonenumbers.NumberParseException:
         return False
 
@@ -47,7 +52,11 @@ def find_invalid_channels(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Reco
     for batch in batches:
         columns = [(channel, batch[column].to_pylist(), test) for channel, column, test in CHECKS]
         found = [
-            [channel for channel, values, test in columns if values[row] and not test(values[row].strip())]
+            [
+                channel
+                for channel, values, test in columns
+                if (values[row] or "").strip() and not test(values[row])
+            ]
             for row in range(batch.num_rows)
         ]
         arrays = [*batch.columns, pa.array(found, pa.list_(pa.string()))]

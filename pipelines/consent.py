@@ -12,12 +12,16 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.decode import ORIGIN
+from schemas.channels import CHANNEL_NAMES
 
 #: The customer event that records a choice; properties: channel, topic, granted.
 CONSENT_EVENT = "consent.changed"
 
-
 _FIELDS = "channel string, topic string, granted boolean"
+_NEEDED = (
+    f"consent.changed needs properties channel ({', '.join(CHANNEL_NAMES[:-1])} or {CHANNEL_NAMES[-1]}), "
+    "topic (string), granted (boolean)"
+)
 
 
 def select_consent_changes(events: DataFrame, pipeline: str, unit: int) -> DataFrame:
@@ -41,19 +45,20 @@ def select_unreadable_changes(events: DataFrame) -> DataFrame:
     Grain: one row per event record, in the columns of dead letters."""
     fields = F.from_json("properties", _FIELDS)
     readable = _is_readable(fields.getField("channel"), fields.getField("topic"), fields.getField("granted"))
-    refused = events.where((F.col("type") == CONSENT_EVENT) & ~readable)
+    refused = events.where((F.col("type") == CONSENT_EVENT) & ~F.coalesce(readable, F.lit(False)))
     return refused.select(
         *ORIGIN,
         "key",
         "value",
         F.lit("match").alias("stage"),
         F.lit("missing_field").alias("reason"),
-        F.lit("consent.changed needs properties channel (string), topic (string), granted (boolean)").alias("detail"),
+        F.lit(_NEEDED).alias("detail"),
     )
 
 
 def _is_readable(channel: Column, topic: Column, granted: Column) -> Column:
-    return channel.isNotNull() & topic.isNotNull() & granted.isNotNull()
+    # A channel that nobody sends on would be a withdrawal that no gate ever finds.
+    return channel.isin(*CHANNEL_NAMES) & topic.isNotNull() & granted.isNotNull()
 
 
 def latest_changes(changes: DataFrame) -> DataFrame:
@@ -79,7 +84,9 @@ def join_consents(candidates: DataFrame, changes: DataFrame, snapshot_as_of: dat
         F.col("customer.consents"),
         lambda c: (c["channel"] == F.col("channel")) & (c["topic"] == F.col("consent_topic")),
     )
-    snapshot = F.try_element_at(matching, F.lit(1))["granted"]
+    # An extract may hold both answers of one customer: nobody knows their order.
+    answers = F.filter(F.transform(matching, lambda c: c["granted"]), lambda one: one.isNotNull())
+    snapshot = F.array_min(answers)
     joined = candidates.join(F.broadcast(overlay), on=["customer_id", "channel", "consent_topic"], how="left")
     granted = (
         F.when(F.col("changed_to").isNull(), snapshot)

@@ -19,8 +19,8 @@ ID_CHARACTERS_MAX = 256
 #: RFC 3339 with seconds and a zone: Spark's own cast also takes "2026", which would hide a mistake. Not `$`, which
 #: also matches before a last line feed.
 RFC3339 = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})\z"
-#: What Python's datetime can hold; an offset can push a time of the year 0001 or 9999 out of it.
-_YEARS = (1, 9999)
+#: What Python's datetime can hold in any time zone; an offset can push a time of the year 0001 or 9999 out of it.
+_YEARS = (2, 9998)
 #: The versions of the input contracts that this release reads; absent means 1.
 KNOWN_VERSIONS = (1,)
 
@@ -37,9 +37,15 @@ class InputContract:
 
 
 TRIGGERS = InputContract(
-    "campaign.triggers", ("trigger_id", "campaign_id", "customer_id"), ("occurred_at",), ("expires_at",), "data"
+    "campaign.triggers",
+    ("trigger_id", "campaign_id", "customer_id"),
+    ("occurred_at",),
+    ("expires_at",),
+    "data",
 )
-EVENTS = InputContract("customer.events", ("event_id", "customer_id", "type"), ("occurred_at",), (), "properties")
+EVENTS = InputContract(
+    "customer.events", ("event_id", "customer_id", "type"), ("occurred_at",), (), "properties"
+)
 
 #: Where a record came from; kept through all stages.
 ORIGIN = ("topic", "partition", "offset", "timestamp")
@@ -132,7 +138,10 @@ def _document_fault() -> Column:
         )
         .when(~F.is_valid_utf8(F.col("value")), _fault("invalid_utf8", F.lit("the value is not UTF-8")))
         .when(F.col("document").isNull(), _fault("not_json", F.lit("the value is not a JSON document")))
-        .when(~F.coalesce(root.startswith("OBJECT"), F.lit(False)), _fault("wrong_type", F.concat(F.lit("expected an object, found "), root)))
+        .when(
+            ~F.coalesce(root.startswith("OBJECT"), F.lit(False)),
+            _fault("wrong_type", F.concat(F.lit("expected an object, found "), root)),
+        )
         .when(
             version.isNotNull() & ((version != "BIGINT") | ~F.coalesce(known, F.lit(False))),
             _fault("unknown_version", F.lit(f"schema_version is not one of: {allowed}")),
@@ -160,7 +169,10 @@ def _id_fault(name: str) -> Column:
     kind = _kind(f"$.{name}")
     length = F.length(F.try_variant_get("document", f"$.{name}", "string"))
     return (
-        F.when(kind != "STRING", _fault("wrong_type", F.concat(F.lit(f"{name}: expected a string, found "), kind)))
+        F.when(
+            kind != "STRING",
+            _fault("wrong_type", F.concat(F.lit(f"{name}: expected a string, found "), kind)),
+        )
         .when(length == 0, _fault("missing_field", F.lit(f"{name} is empty")))
         .when(
             length > ID_CHARACTERS_MAX,
@@ -176,7 +188,10 @@ def _time_fault(name: str) -> Column:
     present = kind.isNotNull() & (kind != "VOID")
     return F.when(
         present & ((kind != "STRING") | ~F.coalesce(readable, F.lit(False))),
-        _fault("wrong_type", F.lit(f"{name}: expected an RFC 3339 time with a zone, such as 2026-03-01T09:00:00Z")),
+        _fault(
+            "wrong_type",
+            F.lit(f"{name}: expected an RFC 3339 time with a zone, such as 2026-03-01T09:00:00Z"),
+        ),
     )
 
 

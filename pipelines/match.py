@@ -6,7 +6,7 @@ that its exclusion is recorded. A replayed record makes the same `decision_id`. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -16,11 +16,18 @@ from pipelines.campaigns import Campaign
 from pipelines.errors import InputError
 from pipelines.experiments import assign_variant, cumulate, variants_literal
 from pipelines.identity import message_id_column, send_partition_column, uuid5_column
+from schemas.tables import table
 
 #: What is known of a campaign when candidates are made: one row per active bundle.
 CAMPAIGN_COLUMNS = (
     "campaign_id string, campaign_version string, campaign_status string, kind string, consent_topic string, "
     "channels array<string>, variants array<struct<variant string, upto int>>"
+)
+
+#: As `select_events` returns them, as far as matching reads them.
+_EVENT_COLUMNS = (
+    "topic string, partition int, offset bigint, event_id string, customer_id string, type string, "
+    "occurred_at timestamp, properties string"
 )
 
 #: Names that no declared field can have, since theirs are identifiers.
@@ -117,14 +124,28 @@ def _keep_where(rows: DataFrame, predicate: str, campaign: Campaign, key: str) -
     try:
         return rows.where(F.expr(predicate))
     except AnalysisException as error:  # a ParseException is one too
-        found = str(error).partition("\n")[0]
+        found = str(error).strip().partition("\n")[0]
         raise InputError(
             f"campaign '{campaign.campaign_id}' {key}: Spark does not understand '{predicate}': {found} "
             "Mend campaign.yaml and publish it again with `carillon publish FOLDER`."
         ) from None
 
 
-def match_audience(audience: DataFrame, digest: str, campaign: Campaign, run_id: str, clock: Column) -> DataFrame:
+def check_conditions(spark: SparkSession, campaigns: Iterable[Campaign]) -> None:
+    """Raises `InputError` for a campaign whose condition Spark does not understand; on no rows, so nothing runs."""
+    match_events(spark.createDataFrame([], _EVENT_COLUMNS), [("", campaign) for campaign in campaigns])
+
+
+def check_audience_rule(spark: SparkSession, campaign: Campaign) -> None:
+    """Raises `InputError` when Spark does not understand the audience rule; on no rows, so nothing runs."""
+    if campaign.audience:
+        nobody = spark.createDataFrame([], table("audience").schema())
+        _keep_where(nobody, campaign.audience.where, campaign, "audience.where")
+
+
+def match_audience(
+    audience: DataFrame, digest: str, campaign: Campaign, run_id: str, clock: Column
+) -> DataFrame:
     """A scheduled run: the members of the audience rule, each on every channel of the campaign.
     Grain: one row per (customer, channel); `customer` is the whole snapshot row. Raises `InputError` for a rule that
     Spark does not understand."""

@@ -10,7 +10,16 @@ import difflib
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, StringType, StructType
+from pyspark.sql.types import (
+    ByteType,
+    DataType,
+    DecimalType,
+    IntegerType,
+    LongType,
+    ShortType,
+    StringType,
+    StructType,
+)
 
 from pipelines.addresses import find_invalid_channels
 from schemas.tables import table
@@ -34,7 +43,9 @@ def conform(extract: DataFrame) -> DataFrame:
     faults = []
     for field in contract_columns().fields:
         if field.name not in found:
-            close = difflib.get_close_matches(field.name, [n for n in found if n not in AUDIENCE.column_names], n=1)
+            close = difflib.get_close_matches(
+                field.name, [n for n in found if n not in AUDIENCE.column_names], 1, 0.5
+            )
             hint = f"; the extract has '{close[0]}'" if close else ""
             faults.append(f"column '{field.name}' is missing{hint}")
         elif not _can_hold(field.dataType, found[field.name]):
@@ -42,7 +53,9 @@ def conform(extract: DataFrame) -> DataFrame:
                 f"column '{field.name}' is {found[field.name].simpleString()}, expected {field.dataType.simpleString()}"
             )
     if faults:
-        raise RefusedError(f"the extract does not fit the audience contract: {'; '.join(faults)}. Mend the extract.")
+        raise RefusedError(
+            f"the extract does not fit the audience contract: {'; '.join(faults)}. Mend the extract."
+        )
     fields = contract_columns().fields
     return extract.select(*[F.col(field.name).cast(field.dataType).alias(field.name) for field in fields])
 
@@ -59,9 +72,10 @@ def _can_hold(expected: DataType, found: DataType) -> bool:
         return True
     if isinstance(expected, StringType) or isinstance(found, StringType):
         return False
-    widening = {("bigint", "int"), ("bigint", "smallint"), ("timestamp", "timestamp_ntz")}
-    pair = (expected.simpleString(), found.simpleString())
-    return pair in widening or (pair[0].startswith("decimal") and pair[1].startswith("decimal"))
+    if isinstance(expected, DecimalType) and isinstance(found, DecimalType):
+        whole = expected.precision - expected.scale
+        return found.scale <= expected.scale and found.precision - found.scale <= whole
+    return isinstance(expected, LongType) and isinstance(found, IntegerType | ShortType | ByteType)
 
 
 def _plain(data_type: DataType) -> str:

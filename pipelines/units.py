@@ -29,7 +29,7 @@ from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
 from pipelines.errors import InputError
 from pipelines.links import LinkSettings
-from pipelines.match import attach_customers
+from pipelines.match import attach_customers, check_conditions
 from pipelines.publishing import ACCOUNT_COLUMNS, PublishPlan, publish_task
 from pipelines.repeats import mark_repeats
 from schemas.tables import table
@@ -83,6 +83,7 @@ class UnitRunner:
         self.manifests = ManifestStore(self.objects)
         self.lake = DeltaLake(spark, settings.lake)
         self._app_id = f"{pipeline}/{incarnation}"
+        self._checked: set[str] = set()
         self._links = link_settings(settings.links)
         for declared in (CONSENTS, LEDGER):
             self.lake.ensure(declared)
@@ -125,6 +126,10 @@ class UnitRunner:
         pointer = AudiencePointer(self.objects).read()
         active = self.campaigns.active_digests()
         chosen = {k: v for k, v in active.items() if campaign_ids is None or k in campaign_ids}
+        # Before they are pinned, so that a campaign that is published again is mended.
+        unchecked = set(chosen.values()) - self._checked
+        check_conditions(self.spark, [self.campaigns.load(digest) for digest in sorted(unchecked)])
+        self._checked |= unchecked
         return Manifest(
             pipeline=self.pipeline,
             unit=unit,

@@ -25,8 +25,8 @@ class Snapshot:
 class NoAudienceError(Exception):
     """No snapshot has been promoted in this lake."""
 
-    def __init__(self) -> None:
-        super().__init__(
+    def __str__(self) -> str:
+        return (
             f"no audience snapshot is promoted (looked for {POINTER}). "
             "Build one with `./spark-submit.sh build_audience -- --extract URI`."
         )

@@ -60,7 +60,11 @@ class MissingBundleError(Exception):
     """A campaign version that something names is not in the lake."""
 
     def __init__(self, digest: str) -> None:
-        super().__init__(
-            f"campaign version {digest} is not in the lake (looked for {BUNDLES}{digest}.json). "
+        super().__init__(digest)
+        self.digest = digest
+
+    def __str__(self) -> str:
+        return (
+            f"campaign version {self.digest} is not in the lake (looked for {BUNDLES}{self.digest}.json). "
             "Publish the campaign again with `carillon publish FOLDER`, or restore the object."
         )

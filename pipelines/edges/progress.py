@@ -10,8 +10,17 @@ import json
 import time
 from dataclasses import dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from pipelines.errors import ServerError
 
 TOPIC = "send.progress"
 
@@ -76,8 +85,14 @@ class ProgressUnreadableError(Exception):
 
 
 def count_partitions(client: dict[str, str], timeout_s: float = 10.0) -> int:
-    """The number of partitions of the progress topic."""
-    metadata = AdminClient(client).list_topics(TOPIC, timeout=timeout_s)
+    """The number of partitions of the progress topic. Raises `ServerError` when Kafka does not answer."""
+    try:
+        metadata = AdminClient(client).list_topics(TOPIC, timeout=timeout_s)
+    except KafkaException as error:
+        raise ServerError(
+            f"no answer from Kafka at {client['bootstrap.servers']} in {timeout_s:.0f} s: {error.args[0].str()}. "
+            "Check that it runs, kafka.bootstrap_servers and the security settings."
+        ) from None
     topic = metadata.topics[TOPIC]
     if topic.error is not None:
         raise ProgressUnreadableError(
@@ -93,6 +108,15 @@ def read_position(client: dict[str, str], key: MarkerKey, partitions: int, timeo
     therefore exceed the transaction time-out. Raises `ProgressUnreadableError` when the end is not reached by then.
     """
     where = TopicPartition(TOPIC, key.partition(partitions), OFFSET_BEGINNING)
+    try:
+        return _read_to_end(client, where, key, timeout_s)
+    except KafkaException as error:
+        raise ProgressUnreadableError(
+            f"the markers in '{TOPIC}' could not be read: {error.args[0].str()}. Nothing was published; start again."
+        ) from None
+
+
+def _read_to_end(client: dict[str, str], where: TopicPartition, key: MarkerKey, timeout_s: float) -> Position:
     end = _end_offset(client, where)
     if end == 0:
         return NOTHING

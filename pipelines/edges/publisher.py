@@ -39,6 +39,9 @@ class PublishError(Exception):
     """A transaction failed and was given up; the task may be tried again."""
 
 
+#: RD_KAFKA_PARTITION_UA: librdkafka's partitioner chooses, by the key.
+PARTITION_ANY = -1
+
 #: What the broker says to a producer whose transactional id somebody initialised after it.
 _FENCED_CODES = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
@@ -96,7 +99,8 @@ class PartitionPublisher:
         self._guard(self._producer.begin_transaction, "begin a transaction")
         for record in records:
             self._produce(record)
-        self._mark(position)
+        marker = Record(TOPIC, self._key.key, self._key.value(position), ())
+        self._produce(marker, self._key.partition(self._target.progress_partitions))
         self._guard(lambda: self._producer.commit_transaction(60.0), "commit a transaction")
         if self._undelivered:
             # A commit that succeeded with failed deliveries cannot happen; if it does, say so and stop.
@@ -104,7 +108,7 @@ class PartitionPublisher:
         self.position = position
         return True
 
-    def _produce(self, record: Record) -> None:
+    def _produce(self, record: Record, partition: int = PARTITION_ANY) -> None:
         while True:
             try:
                 self._producer.produce(
@@ -112,6 +116,7 @@ class PartitionPublisher:
                     value=record.value,
                     key=record.key,
                     headers=list(record.headers),
+                    partition=partition,
                     on_delivery=self._note_delivery,
                 )
                 self._producer.poll(0)
@@ -121,15 +126,6 @@ class PartitionPublisher:
                 self._producer.poll(0.1)
             except KafkaException as error:
                 raise self._failed("produce", error) from None
-
-    def _mark(self, position: Position) -> None:
-        self._producer.produce(
-            TOPIC,
-            key=self._key.key,
-            value=self._key.value(position),
-            partition=self._key.partition(self._target.progress_partitions),
-            on_delivery=self._note_delivery,
-        )
 
     def _note_delivery(self, error: object, _message: object) -> None:
         if error is not None:

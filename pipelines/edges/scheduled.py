@@ -13,11 +13,13 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from conf import Settings
+from pipelines.campaigns import Campaign
 from pipelines.edges.campaign_store import CampaignStore
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
-from pipelines.edges.terms import Term
+from pipelines.edges.terms import Term, driver_name
 from pipelines.errors import InputError
+from pipelines.match import check_audience_rule
 from pipelines.runs import INCARNATION, UNIT, make_run_work, run_pipeline
 from pipelines.units import UnitRunner
 
@@ -42,8 +44,9 @@ def run_campaign(spark: SparkSession, settings: Settings, campaign_id: str, run_
     if finished is not None:
         return {**finished, "already_complete": True}
     if manifests.find(f"{pipeline}/{INCARNATION}", UNIT) is None:
-        _check_campaign(CampaignStore(objects), campaign_id)
-    term = Term(objects, pipeline)
+        # Before it is pinned, so that a campaign that is published again is mended.
+        check_audience_rule(spark, _find_campaign(CampaignStore(objects), campaign_id))
+    term = Term(objects, pipeline, driver_name(spark))
     runner = UnitRunner(spark, settings, pipeline, INCARNATION, term.number)
     result = runner.run(
         UNIT,
@@ -54,7 +57,7 @@ def run_campaign(spark: SparkSession, settings: Settings, campaign_id: str, run_
     return {**result, "already_complete": False}
 
 
-def _check_campaign(store: CampaignStore, campaign_id: str) -> None:
+def _find_campaign(store: CampaignStore, campaign_id: str) -> Campaign:
     active = store.active_digests()
     if campaign_id not in active:
         known = ", ".join(sorted(active)) or "none"
@@ -68,3 +71,4 @@ def _check_campaign(store: CampaignStore, campaign_id: str) -> None:
             f"campaign '{campaign_id}' is {campaign.kind}: it is sent by send_triggered when its trigger arrives. "
             "Only campaigns with `kind: scheduled` are run."
         )
+    return campaign

@@ -15,7 +15,9 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from conf import Settings
 from pipelines.decode import EVENTS, TRIGGERS, decode_records
-from pipelines.edges.terms import Term
+from pipelines.edges.objects import ObjectStore
+from pipelines.edges.progress import count_partitions
+from pipelines.edges.terms import Term, driver_name
 from pipelines.epochs import make_epoch_work
 from pipelines.units import UnitRunner
 
@@ -33,24 +35,29 @@ class TriggeredStream:
         self._runner: UnitRunner | None = None
         self._term: Term | None = None
         self._failure: BaseException | None = None
-        # Held while an epoch is worked on, so that stopping waits for its end.
+        # Held while an epoch is worked on, so that stopping waits for its end; whoever stops keeps it.
         self._epoch = threading.Lock()
 
     def run(self, available_now: bool, stopping: threading.Event) -> None:
         """Until `stopping` is set, or, with `available_now`, until what is in the topics now has been worked on.
         Raises what stopped an epoch, as the unit raised it."""
         query = self._start(available_now)
-        while query.isActive and not stopping.is_set():
-            query.awaitTermination(_POLL_S)
+        # Not awaitTermination, which raises Spark's own account of a failure before ours can be.
+        while query.isActive and not stopping.wait(_POLL_S):
+            pass
+        is_stopped = query.isActive
         with self._epoch:
             query.stop()
         if self._failure is not None:
             raise self._failure
         error = query.exception()
-        if error is not None:
+        if error is not None and not is_stopped:
             raise error
 
     def _start(self, available_now: bool) -> StreamingQuery:
+        # Asked here, where it takes seconds: Spark's source and S3A go on asking for minutes.
+        ObjectStore(self._settings.lake).list("pointers/")
+        count_partitions(self._settings.kafka.librdkafka())
         stream = self._settings.stream
         source = self._spark.readStream.format("kafka").options(**self._settings.kafka.spark_source())
         records = (
@@ -70,13 +77,18 @@ class TriggeredStream:
         return writer.trigger(processingTime=f"{stream.trigger_interval_ms} milliseconds").start()
 
     def _work_on(self, records: DataFrame, epoch: int) -> None:
-        with self._epoch:
-            try:
-                self._run_epoch(records, epoch)
-            except BaseException as error:
-                # Spark turns it into text on its way through the JVM; the caller needs the exception itself.
-                self._failure = error
-                raise
+        # Epochs come one by one, so the lock is taken only by whoever stops the query, and who waits for this thread:
+        # waiting for the lock in turn would never end.
+        if not self._epoch.acquire(blocking=False):
+            raise _StoppedError(f"epoch {epoch} is left to the next start")
+        try:
+            self._run_epoch(records, epoch)
+        except BaseException as error:
+            # Spark turns it into text on its way through the JVM; the caller needs the exception itself.
+            self._failure = error
+            raise
+        finally:
+            self._epoch.release()
 
     def _run_epoch(self, records: DataFrame, epoch: int) -> None:
         runner = self._runner_for(records.sparkSession)
@@ -101,9 +113,11 @@ class TriggeredStream:
             assert incarnation is not None
             pipeline = self._settings.stream.pipeline
             runner = UnitRunner(spark, self._settings, pipeline, incarnation, 0)
-            self._term = Term(runner.objects, pipeline)
+            self._term = Term(runner.objects, pipeline, driver_name(spark))
             runner.term = self._term.number
             self._runner = runner
         return self._runner
 
 
+class _StoppedError(Exception):
+    """An epoch that began while the query was being stopped."""

@@ -1,0 +1,78 @@
+"""What a failure inside Spark was, in the terms of this package.
+
+Invariant: an error that a task raised on an executor, and a server's refusal that Spark met, come back as the
+exceptions that the driver raises for the same thing; whatever is neither stays as it is, with its trace. Spark hands
+over the text of the one and the Java cause of the other, so both are read from there.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pyspark.errors import PySparkException
+
+from pipelines.edges.progress import FencedError, ProgressUnreadableError
+from pipelines.edges.publisher import PublishError
+from pipelines.errors import ServerError
+
+#: The last line of a Python trace: `package.module.Name: message`.
+_RAISED = re.compile(r"^(?:[\w.]+\.)?(\w+): (.*)$", re.MULTILINE)
+
+#: Java's exceptions of a server that cannot be reached or does not do what was asked, by what serves there.
+_SERVERS = (
+    ("Kafka", re.compile(r"org\.apache\.kafka\.common\.(?:errors\.\w+|KafkaException): ([^\n]*)")),
+    (
+        "S3",
+        re.compile(
+            r"(?:software\.amazon\.awssdk\.[\w.]+|org\.apache\.hadoop\.fs\.s3a\.[\w.]+|"
+            r"java\.nio\.file\.AccessDeniedException|java\.net\.\w+Exception): ([^\n]*)"
+        ),
+    ),
+)
+_ADVICE = {
+    "Kafka": "Check that it runs, kafka.bootstrap_servers and the security settings",
+    "S3": "Check that it runs, lake.endpoint_url, lake.root and the credentials",
+}
+
+
+def explain(error: Exception) -> Exception:
+    """The exception to report in place of `error`."""
+    from py4j.protocol import Py4JError
+
+    if not isinstance(error, PySparkException | Py4JError):
+        return error
+    text = _whole_text(error)
+    return _from_executor(text) or _from_server(text) or error
+
+
+def _whole_text(error: Exception) -> str:
+    """The message and the chain of Java causes."""
+    origin = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    texts = [str(error)]
+    for _ in range(20):
+        if origin is None:
+            break
+        texts.append(str(origin.toString()))
+        origin = origin.getCause()
+    return "\n".join(texts)
+
+
+def _from_executor(text: str) -> Exception | None:
+    for name, message in _RAISED.findall(text):
+        if name == FencedError.__name__:
+            found = re.match(r"pipeline '(.*?)' was taken over", message)
+            return FencedError(found.group(1) if found else "?")
+        for kind in (PublishError, ProgressUnreadableError):
+            if name == kind.__name__:
+                return kind(message)
+    return None
+
+
+def _from_server(text: str) -> ServerError | None:
+    for server, pattern in _SERVERS:
+        found = pattern.search(text)
+        if found:
+            return ServerError(
+                f"{server} did not answer as needed: {found.group(1)[:300]}. {_ADVICE[server]}."
+            )
+    return None

@@ -1,0 +1,108 @@
+"""A small lake and what a test does with it: promote, publish, send, run, and look at what came of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from confluent_kafka import Producer
+from pyspark.sql import DataFrame, SparkSession
+
+from conf import Settings
+from pipelines.campaigns import Campaign
+from pipelines.edges.audience import AudiencePointer, Snapshot
+from pipelines.edges.campaign_store import CampaignStore
+from pipelines.edges.lake import DeltaLake
+from pipelines.edges.objects import ObjectStore
+from pipelines.edges.stream import TriggeredStream
+from schemas.channels import CHANNELS
+from schemas.tables import table
+from tests.builders import NOW, Row, as_json, audience_row, frame
+from tests.topics import read_committed
+
+TRIGGERS, EVENTS, LETTERS = "campaign.triggers", "customer.events", "campaign.dead-letters"
+
+
+class Workspace:
+    """What a test does and looks at."""
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        self.spark = spark
+        self.settings = settings
+        self.objects = ObjectStore(settings.lake)
+        self.campaigns = CampaignStore(self.objects)
+        self.lake = DeltaLake(spark, settings.lake)
+        self.reports: list[dict[str, Any]] = []
+
+    def promote(self, rows: Iterable[Row]) -> int:
+        """Make the rows the audience; returns its version."""
+        audience = table("audience")
+        self.lake.ensure(audience)
+        made = frame(self.spark, rows, audience.schema())
+        self.lake.replace(audience, made)
+        version = self.lake.version(audience)
+        AudiencePointer(self.objects).promote(Snapshot(version, NOW.isoformat(), made.count(), "test"))
+        return version
+
+    def publish(self, *campaigns: Campaign) -> list[str]:
+        return [self.campaigns.publish(campaign) for campaign in campaigns]
+
+    def send(self, topic: str, *documents: Any, key: bytes | None = b"c-1") -> None:
+        """Records in one partition, in this order; bytes and None as they are, others as JSON."""
+        producer = Producer({**self.settings.kafka.librdkafka(), "message.max.bytes": 8_000_000})
+        for document in documents:
+            value = document if isinstance(document, bytes | None) else as_json(document)
+            producer.produce(topic, value=value, key=key, partition=0)
+        assert producer.flush(30.0) == 0
+
+    def run(self, **stream: Any) -> list[dict[str, Any]]:
+        """Work on what is there, in a stream of its own; returns the results of its epochs."""
+        settings = self.settings.model_copy(update={"stream": self.settings.stream.model_copy(update=stream)})
+        reports: list[dict[str, Any]] = []
+        TriggeredStream(self.spark, settings, reports.append).run(True, threading.Event())
+        self.reports += reports
+        return reports
+
+    def forget_commit(self, epoch: int) -> None:
+        """What a driver leaves behind that is killed after publishing and before Spark's commit."""
+        name = f"checkpoints/{self.settings.stream.pipeline}/commits/{epoch}"
+        assert [item.name for item in self.objects.list(name)] == [name]
+        self.objects.delete(name)
+
+    def ledger(self) -> DataFrame:
+        return self.lake.read(table("ledger"))
+
+    def decisions(self) -> Counter[tuple[Any, ...]]:
+        """(source id, campaign, customer, channel, stage, decision, reason) of each row of the ledger."""
+        columns = ("source_id", "campaign_id", "customer_id", "channel", "stage", "decision", "reason")
+        return Counter(tuple(row) for row in self.ledger().select(*columns).collect())
+
+    def batches(self) -> list[dict[str, Any]]:
+        """Every committed send batch."""
+        client = self.settings.kafka.librdkafka()
+        records = [record for channel in CHANNELS for record in read_committed(client, channel.topic)]
+        return [json.loads(record.value()) for record in records]
+
+    def messages(self) -> Counter[str]:
+        """How often each message id is seen by a committed reader."""
+        return Counter(message["message_id"] for batch in self.batches() for message in batch["messages"])
+
+    def letters(self) -> list[Any]:
+        return read_committed(self.settings.kafka.librdkafka(), LETTERS)
+
+    def check(self) -> None:
+        """The ledger's sent messages are exactly what the topics hold, each once."""
+        ledger = self.ledger()
+        sent = ledger.where("stage = 'decide' AND decision = 'sent'")
+        stopped = ledger.where("stage = 'render'").select("message_id")
+        left = sent.select("message_id").join(stopped, on="message_id", how="left_anti")
+        ids = [row.message_id for row in left.collect()]
+        assert self.messages() == Counter(ids)
+        assert all(count == 1 for count in self.messages().values())
+
+
+def people(*ids: str, **changes: Any) -> list[Row]:
+    return [audience_row(one, **changes) for one in ids]

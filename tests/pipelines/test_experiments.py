@@ -1,0 +1,62 @@
+"""Variants: weights are kept, the same customer gets the same variant, campaigns do not copy each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines.experiments import VARIANTS_TYPE, assign_variant, cumulate, variants_literal
+
+WEIGHTS = {"plain": 50, "question": 25, "gift": 25}
+#: The 99.99th percentile of chi-square with two degrees of freedom; the ids are fixed, so is the outcome.
+CHI_SQUARE_2_MAX = 18.42
+
+
+def assigned(
+    spark: SparkSession, campaign: str, weights: dict[str, int], ids: DataFrame | None = None
+) -> list[str]:
+    customers = (
+        spark.range(10_000).select(F.format_string("cust-%09d", "id").alias("c")) if ids is None else ids
+    )
+    column = assign_variant(F.lit(campaign), F.col("c"), variants_literal(weights))
+    return [row.v for row in customers.select("c", column.alias("v")).orderBy("c").collect()]
+
+
+def chi_square(found: Counter[str | None], weights: dict[str, int]) -> float:
+    total, share = found.total(), sum(weights.values())
+    expected = {name: total * weight / share for name, weight in weights.items()}
+    assert set(found) <= set(weights)
+    return sum((found[name] - wanted) ** 2 / wanted for name, wanted in expected.items())
+
+
+def test_assignment_follows_the_weights_is_sticky_and_independent_between_campaigns(
+    spark: SparkSession,
+) -> None:
+    first, again = assigned(spark, "win_back", WEIGHTS), assigned(spark, "win_back", WEIGHTS)
+    other = assigned(spark, "letter", WEIGHTS)
+    assert first == again
+    assert chi_square(Counter(first), WEIGHTS) < CHI_SQUARE_2_MAX
+    assert chi_square(Counter(other), WEIGHTS) < CHI_SQUARE_2_MAX
+    # Of those who get 'plain' in one campaign, the other campaign's weights hold too.
+    both: Counter[str | None] = Counter(b for a, b in zip(first, other, strict=True) if a == "plain")
+    assert chi_square(both, WEIGHTS) < CHI_SQUARE_2_MAX
+
+
+def test_edges_of_weights(spark: SparkSession) -> None:
+    few = spark.createDataFrame([("",), ("é🙂",), ("x" * 256,)], "c string")
+    assert assigned(spark, "one", {"only": 10_000}, few) == ["only"] * 3
+    assert assigned(spark, "none", {}, few) == [None] * 3
+    # The column that comes from `campaigns_frame` is the same as the literal.
+    given = assign_variant(F.lit("x"), F.col("c"), F.lit(None).cast(VARIANTS_TYPE))
+    assert [row.v for row in few.select(given.alias("v")).collect()] == [None] * 3
+    table = spark.createDataFrame([(cumulate(WEIGHTS),)], f"variants {VARIANTS_TYPE}")
+    column = assign_variant(F.lit("win_back"), F.col("c"), F.col("variants"))
+    joined = few.crossJoin(table).select("c", column.alias("v")).orderBy("c").collect()
+    assert [row.v for row in joined] == assigned(spark, "win_back", WEIGHTS, few)
+
+
+def test_cumulate() -> None:
+    assert cumulate({}) is None
+    assert cumulate(WEIGHTS) == [("plain", 50), ("question", 75), ("gift", 100)]

@@ -67,6 +67,14 @@ class Frame:
         self._values[expr] = value
         return value
 
+    def release(self) -> None:
+        """Lets go of all values now: frames refer to each other, and a cycle waits for the garbage collector."""
+        for child in self._children.values():
+            child.release()
+        self._children.clear()
+        self._values.clear()
+        self.parent = self.run = None
+
     def _constant(self, expr: Expr) -> Vec:
         if expr.type.arrow is None:
             return Vec([expr.value] * self.size)

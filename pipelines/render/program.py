@@ -90,6 +90,7 @@ class Program:
     def _render(self, batch: pa.RecordBatch, block: Block) -> tuple[pa.Array, list[RowError]]:
         run = Run(Frame.of_batch(self.domain, batch), self.engine.environment.limits.loop_steps)
         text = run.text(block)
+        run.frame.release()
         most = self.engine.environment.limits.output_bytes
         long = pc.greater(pc.binary_length(text), most)
         if long.null_count or long.true_count:

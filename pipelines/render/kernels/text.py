@@ -15,17 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.render.kernels.vector import MOST_TEXT_BYTES, TooLargeError
 from pipelines.render.types import Type
 
-_HTML = (
-    (b"&", "&", "&amp;"),
-    (b"<", "<", "&lt;"),
-    (b">", ">", "&gt;"),
-    (b"'", "'", "&#39;"),
-    (b'"', '"', "&#34;"),
-)
-_JSON = ((b"\\", "\\", "\\\\"), (b'"', '"', '\\"'))
-_SHORT = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
+_HTML = {b"&": b"&amp;", b"<": b"&lt;", b">": b"&gt;", b"'": b"&#39;", b'"': b"&#34;"}
+_SHORT = {8: b"\\b", 9: b"\\t", 10: b"\\n", 12: b"\\f", 13: b"\\r"}
+_JSON = {
+    b"\\": b"\\\\",
+    b'"': b'\\"',
+    **{bytes([c]): _SHORT.get(c, b"\\u%04x" % c) for c in range(32)},
+}
 
 
 def raw_bytes(data: Any) -> bytes:
@@ -49,23 +48,44 @@ def starts_at_zero(data: Any) -> bool:
 def html(data: Any) -> Any:
     """The text as markupsafe escapes it."""
     raw = raw_bytes(data)
-    for found, old, new in _HTML:
-        if found in raw:
-            data = pc.replace_substring(data, old, new)
-    return data
+    return _replaced(data, raw, [c for c in _HTML if c in raw], _HTML)
 
 
 def wire(data: Any) -> Any:
     """The text as it stands inside a JSON string literal."""
     raw = raw_bytes(data)
-    for found, old, new in _JSON:
-        if found in raw:
-            data = pc.replace_substring(data, old, new)
-    if raw and int(np.frombuffer(raw, np.uint8).min()) < 32:
-        codes = np.frombuffer(raw, np.uint8)
-        for code in np.unique(codes[codes < 32]).tolist():
-            data = pc.replace_substring(data, chr(code), _SHORT.get(code, f"\\u{code:04x}"))
-    return data
+    if not raw:
+        return data
+    found = [c for c in (b"\\", b'"') if c in raw]
+    codes = np.frombuffer(raw, np.uint8)
+    if int(codes.min()) < 32:
+        found += [bytes([c]) for c in np.unique(codes[codes < 32]).tolist()]
+    return _replaced(data, raw, found, _JSON)
+
+
+def _replaced(data: Any, raw: bytes, found: list[bytes], spelled: dict[bytes, bytes]) -> Any:
+    """The texts with single bytes spelled otherwise: the whole buffer at once, and then where each text ends.
+
+    None of the bytes is ever a part of another character in UTF-8. What one spelling holds of the others'
+    characters (`&`, the backslash) comes first in `found`.
+    """
+    if not found:
+        return data
+    kind = np.int64 if pa.types.is_large_string(data.type) else np.int32
+    ends = np.frombuffer(data.buffers()[1], kind, count=data.offset + len(data) + 1)[data.offset :]
+    ends = ends.astype(np.int64) - ends[0]
+    codes = np.frombuffer(raw, np.uint8)
+    growth = np.zeros(len(ends), np.int64)
+    for character in found:
+        places = np.flatnonzero(codes == character[0])
+        hits = np.bincount(np.searchsorted(ends, places, "right"), minlength=len(ends))
+        growth += hits * (len(spelled[character]) - 1)
+        raw = raw.replace(character, spelled[character])
+    if len(raw) > MOST_TEXT_BYTES:
+        raise TooLargeError
+    moved = pa.py_buffer((ends + np.cumsum(growth)).astype(kind))
+    valid = data.is_valid().buffers()[1] if data.null_count else None
+    return type(data).from_buffers(len(data), moved, pa.py_buffer(raw), valid, data.null_count)
 
 
 def joined_items(offsets: Any, items: Any) -> Any:

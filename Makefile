@@ -6,6 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 CUSTOMERS ?= 20000
+DRILLS ?=
 PYTHON ?= python3
 BIN := .venv/bin
 # Another list of requirements is another stamp, so that .venv is brought up to date exactly when needed.
@@ -14,7 +15,7 @@ STAMP := .venv/.requirements-$(shell cat requirements.txt setup.py | cksum | cut
 export PYTHON
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help venv jars demo dev test test-fast lint types format bench-render fuzz clean
+.PHONY: help venv jars demo dev test test-fast lint types format bench-render fuzz drills clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +62,9 @@ bench-render: venv  ## messages rendered per second, beside Jinja2
 
 fuzz: venv  ## templates against real Jinja2, until Ctrl-C
 	@$(BIN)/python -m tests.pipelines.render.fuzz
+
+drills: jars  ## kill, freeze and starve the real jobs, for hours; report in out/drills.html (DRILLS="--kills 20")
+	@$(BIN)/python -m drills $(DRILLS)
 
 clean:  ## everything make made, but not the cache directory
 	@rm -rf .venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log

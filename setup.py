@@ -17,6 +17,7 @@ setup(
                 "bench",
                 "conf",
                 "console",
+                "drills",
                 "embedded",
                 "examples",
                 "jobs",

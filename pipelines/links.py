@@ -14,6 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote, urlsplit
 
+from conf import Links
+from pipelines.errors import InputError
+
 _is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 UNSUBSCRIBE = "unsubscribe"
@@ -110,3 +113,19 @@ def _signature(key: bytes, text: str) -> str:
 def _escape(text: str) -> str:
     # quote() costs more than the HMAC: ids that need no escape skip it.
     return text if _is_plain(text) else quote(text, safe="")
+
+
+def link_settings(links: Links) -> LinkSettings:
+    """The links of messages, with the key that signs them. Raises `InputError` when no key is configured."""
+    if links.signing_key is None:
+        raise InputError(
+            "links.signing_key is not set, and without it anybody could forge an unsubscribe link. Set "
+            "CARILLON_LINKS__SIGNING_KEY, or CARILLON_LINKS__SIGNING_KEY_FILE to a file that holds it "
+            "(openssl rand -hex 32 makes one)."
+        )
+    return LinkSettings(
+        unsubscribe_base_url=links.unsubscribe_base_url,
+        preferences_base_url=links.preferences_base_url,
+        track_base_url=links.track_base_url,
+        signing_key=links.signing_key.get_secret_value().encode(),
+    )

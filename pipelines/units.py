@@ -14,7 +14,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from conf import Links, Settings
+from conf import Settings
 from pipelines import dead_letters as letters
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
@@ -22,13 +22,13 @@ from pipelines.consent import join_consents
 from pipelines.decide import decide, render_failures
 from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
+from pipelines.edges.faultpoints import reach
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
-from pipelines.errors import InputError
-from pipelines.links import LinkSettings
+from pipelines.links import link_settings
 from pipelines.match import attach_customers, check_conditions
 from pipelines.publishing import ACCOUNT_COLUMNS, PublishPlan, publish_task
 from pipelines.repeats import mark_repeats
@@ -82,7 +82,7 @@ class UnitRunner:
         self.campaigns = CampaignStore(self.objects)
         self.manifests = ManifestStore(self.objects)
         self.lake = DeltaLake(spark, settings.lake)
-        self._app_id = f"{pipeline}/{incarnation}"
+        self.app_id = f"{pipeline}/{incarnation}"
         self._checked: set[str] = set()
         self._links = link_settings(settings.links)
         for declared in (CONSENTS, LEDGER):
@@ -102,15 +102,27 @@ class UnitRunner:
         `campaign_ids` None pins every active campaign. Raises `ImbalanceError`, `FencedError`, `StorageError`,
         `NoAudienceError`, `MissingBundleError`."""
         manifest, is_new = self.manifests.pin(
-            self._app_id, unit, lambda: self._make_manifest(unit, clock, campaign_ids)
+            self.app_id, unit, lambda: self._make_manifest(unit, clock, campaign_ids)
         )
-        versions = {digest: self.campaigns.load(digest) for digest in manifest.campaigns.values()}
-        audience = self.lake.read(AUDIENCE, manifest.audience_version)
+        reach("after-manifest")
+        if not is_new and (finished := self.manifests.result(self.app_id, unit)) is not None:
+            # All of it is published. Its markers may be gone: a later incarnation writes under the same keys.
+            return finished
+        versions, audience = self.pinned(manifest)
         work = make(self.spark, manifest, versions, audience)
         books = Books()
         self._record(unit, manifest, is_new, work, audience, books)
-        self._publish(unit, manifest, versions, audience, work.is_large, books)
+        self.publish(unit, manifest, versions, audience, work.is_large, books)
         refused = self._publish_dead_letters(unit, work.dead_letters)
+        return self.conclude(unit, manifest, books, refused)
+
+    def pinned(self, manifest: Manifest) -> tuple[dict[str, Campaign], DataFrame]:
+        """The campaign versions and the audience of a manifest."""
+        versions = {digest: self.campaigns.load(digest) for digest in manifest.campaigns.values()}
+        return versions, self.lake.read(AUDIENCE, manifest.audience_version)
+
+    def conclude(self, unit: int, manifest: Manifest, books: Books, refused: dict[str, int]) -> dict[str, Any]:
+        """Balance the books and write the result."""
         books.check(f"{self.pipeline} unit {unit}")
         result = {
             "pipeline": self.pipeline,
@@ -119,7 +131,9 @@ class UnitRunner:
             "campaigns": books.to_dict(),
             "dead_letters": refused,
         }
-        self.manifests.finish(self._app_id, unit, result)
+        reach("before-result")
+        self.manifests.finish(self.app_id, unit, result)
+        reach("after-result")
         return result
 
     def _make_manifest(self, unit: int, clock: datetime, campaign_ids: set[str] | None) -> Manifest:
@@ -149,15 +163,16 @@ class UnitRunner:
         overlay = self.lake.read(CONSENTS, manifest.consents_version)
         if work.consent_changes is not None:
             if not work.consent_changes.isEmpty():
-                self.lake.append_once(CONSENTS, work.consent_changes, self._app_id, unit)
+                self.lake.append_once(CONSENTS, work.consent_changes, self.app_id, unit)
             overlay = overlay.unionByName(work.consent_changes)
+        reach("after-consents")
         # An epoch's candidates are few, and used in four joins: planned once, held until the decisions are written.
         candidates = work.candidates if work.is_large else work.candidates.persist()
         try:
             counted = candidates.groupBy("campaign_id", "channel").count()
             books.add_considered([row.asDict() for row in counted.collect()])
             # What was pinned just now cannot have been decided before: the ledger need not be asked.
-            if not is_new and self.lake.has_appended(LEDGER, f"{self._app_id}/decide", unit):
+            if not is_new and self.lake.has_appended(LEDGER, f"{self.app_id}/decide", unit):
                 return
             if work.is_large:
                 candidates = candidates.withColumn("is_repeated", F.lit(False))
@@ -167,11 +182,12 @@ class UnitRunner:
             consented = join_consents(candidates, overlay, manifest.as_of)
             decided_at = F.lit(manifest.decided_at)
             decisions = decide(consented, decided_at, self.pipeline, unit, manifest.audience_version)
-            self.lake.append_once(LEDGER, decisions, f"{self._app_id}/decide", unit)
+            self.lake.append_once(LEDGER, decisions, f"{self.app_id}/decide", unit)
+            reach("after-ledger")
         finally:
             work.candidates.unpersist()
 
-    def _publish(
+    def publish(
         self,
         unit: int,
         manifest: Manifest,
@@ -180,6 +196,7 @@ class UnitRunner:
         is_large: bool,
         books: Books,
     ) -> None:
+        reach("before-publish")
         decided = self.decisions(unit, manifest)
         sent = decided.where((F.col("stage") == "decide") & (F.col("decision") == "sent"))
         chosen = sent.select(*_PUBLISHED_COLUMNS)
@@ -209,6 +226,7 @@ class UnitRunner:
                 F.sum("messages").alias("messages")
             )
             totals = [row.asDict() for row in grouped.collect()]
+            reach("after-publish")
             books.add_published([row for row in totals if row["outcome"] == "published"])
             if any(row["outcome"] != "published" for row in totals):
                 self._record_failures(unit, sent, account.where(F.col("outcome") != "published"))
@@ -220,7 +238,7 @@ class UnitRunner:
 
     def _record_failures(self, unit: int, sent: DataFrame, failures: DataFrame) -> None:
         rows = render_failures(sent, failures.select("message_id", "outcome", "reason", "detail"))
-        self.lake.append_once(LEDGER, rows, f"{self._app_id}/render", unit)
+        self.lake.append_once(LEDGER, rows, f"{self.app_id}/render", unit)
 
     def _publish_dead_letters(self, unit: int, refused: DataFrame | None) -> dict[str, int]:
         """Counts by reason."""
@@ -240,22 +258,6 @@ class UnitRunner:
         day = manifest.decided_at.date()
         ledger = self.lake.read(LEDGER).where(F.col("decided_date") == F.lit(day))
         return ledger.where((F.col("pipeline") == self.pipeline) & (F.col("unit") == unit))
-
-
-def link_settings(links: Links) -> LinkSettings:
-    """The links of messages, with the key that signs them. Raises `InputError` when no key is configured."""
-    if links.signing_key is None:
-        raise InputError(
-            "links.signing_key is not set, and without it anybody could forge an unsubscribe link. Set "
-            "CARILLON_LINKS__SIGNING_KEY, or CARILLON_LINKS__SIGNING_KEY_FILE to a file that holds it "
-            "(openssl rand -hex 32 makes one)."
-        )
-    return LinkSettings(
-        unsubscribe_base_url=links.unsubscribe_base_url,
-        preferences_base_url=links.preferences_base_url,
-        track_base_url=links.track_base_url,
-        signing_key=links.signing_key.get_secret_value().encode(),
-    )
 
 
 #: Makes the work of a unit from what its manifest pinned: (spark, manifest, campaign versions, audience).

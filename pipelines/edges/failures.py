@@ -12,7 +12,7 @@ import re
 from pyspark.errors import PySparkException
 
 from pipelines.edges.progress import FencedError, ProgressUnreadableError
-from pipelines.edges.publisher import PublishError
+from pipelines.edges.publisher import ProducerFencedError, PublishError
 from pipelines.errors import ServerError
 
 #: The last line of a Python trace: `package.module.Name: message`.
@@ -59,7 +59,7 @@ def _whole_text(error: Exception) -> str:
 
 def _from_executor(text: str) -> Exception | None:
     for name, message in _RAISED.findall(text):
-        if name == FencedError.__name__:
+        if name in (FencedError.__name__, ProducerFencedError.__name__):
             found = re.match(r"pipeline '(.*?)' was taken over", message)
             return FencedError(found.group(1) if found else "?")
         for kind in (PublishError, ProgressUnreadableError):

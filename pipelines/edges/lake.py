@@ -6,6 +6,8 @@ per (pipeline, incarnation, table, stage): Delta silently skips a version that i
 
 from __future__ import annotations
 
+from typing import Any
+
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
@@ -31,11 +33,8 @@ class DeltaLake:
         builder.partitionedBy(*table.partition_by).execute()
 
     def version(self, table: Table) -> int:
-        """The newest version. One read of the log, no Spark job."""
-        jvm = self._spark._jvm
-        assert jvm is not None
-        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self._spark._jsparkSession, self.path(table))
-        return int(log.update(False, jvm.scala.Option.empty(), jvm.scala.Option.empty()).version())
+        """The newest version."""
+        return int(self._snapshot(table).version())
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """The table, at the version where one is given; columns in the order of the contract."""
@@ -60,9 +59,19 @@ class DeltaLake:
 
     def has_appended(self, table: Table, app_id: str, unit: int) -> bool:
         """Whether `append_once` of this app id and unit has been committed."""
+        last = self._snapshot(table).transactions().get(f"{app_id}/{table.name}")
+        return bool(last.isDefined() and int(last.get()) >= unit)
+
+    def appended(self, table: Table) -> dict[str, int]:
+        """The last unit that `append_once` committed, by "{app_id}/{table}"."""
+        jvm = self._spark._jvm
+        assert jvm is not None
+        last = jvm.scala.jdk.javaapi.CollectionConverters.asJava(self._snapshot(table).transactions())
+        return {str(app_id): int(unit) for app_id, unit in dict(last).items()}
+
+    def _snapshot(self, table: Table) -> Any:
+        """Delta's newest view of the table: one read of its log, no Spark job."""
         jvm = self._spark._jvm
         assert jvm is not None
         log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self._spark._jsparkSession, self.path(table))
-        snapshot = log.update(False, jvm.scala.Option.empty(), jvm.scala.Option.empty())
-        last = snapshot.transactions().get(f"{app_id}/{table.name}")
-        return bool(last.isDefined() and int(last.get()) >= unit)
+        return log.update(False, jvm.scala.Option.empty(), jvm.scala.Option.empty())

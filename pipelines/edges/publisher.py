@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from pipelines.edges.faultpoints import reach
 from pipelines.edges.progress import TOPIC, FencedError, MarkerKey, Position, read_position
 
 
@@ -35,6 +36,10 @@ class PublishTarget:
     message_bytes_max: int
 
 
+class ProducerFencedError(FencedError):
+    """The broker has seen a later producer of this transactional id; whose it is, only the marker says."""
+
+
 class PublishError(Exception):
     """A transaction failed and was given up; the task may be tried again."""
 
@@ -45,27 +50,38 @@ PARTITION_ANY = -1
 #: What the broker says to a producer whose transactional id somebody initialised after it.
 _FENCED_CODES = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
+#: How often a chunk is begun again after being fenced; each time somebody else has got further.
+_ATTEMPTS = 8
+
 #: The publishers of this worker process, kept alive between chunks and units: initialising costs 70–500 ms.
 _alive: dict[MarkerKey, PartitionPublisher] = {}
 
 
-def publish_chunk(target: PublishTarget, key: MarkerKey, position: Position, records: Sequence[Record]) -> bool:
+def publish_chunk(
+    target: PublishTarget, key: MarkerKey, position: Position, records: Sequence[Record]
+) -> bool:
     """Publish the chunk unless it was published before; False when it was.
 
     A living publisher need not read its marker again: had anybody else published meanwhile, its next transaction
-    would be fenced. Another worker of the same driver may have done just that (Spark places tasks freely), so a
-    fenced survivor is replaced once; the new one reads the marker, and learns from its term of a younger driver.
+    would be fenced. By whom, the broker does not say: by another worker of the same driver (Spark places tasks freely),
+    by an older driver that starts at the same time, or by a younger one. So who is fenced begins anew and reads the
+    marker, whose term tells a younger driver from the others; two that fence each other end with the first commit.
 
     Raises `FencedError` (a younger driver), `PublishError` (the transaction failed; the task may be tried again),
     `ProgressUnreadableError`.
     """
-    survivor = _alive.get(key)
-    if survivor is not None:
+    for _ in range(_ATTEMPTS - 1):
         try:
-            return survivor.publish(position, records)
-        except FencedError:
-            pass  # it has removed itself from _alive
-    publisher = _alive[key] = PartitionPublisher(target, key)
+            return _publish(target, key, position, records)
+        except ProducerFencedError:
+            continue  # the publisher has removed itself from _alive
+    return _publish(target, key, position, records)
+
+
+def _publish(target: PublishTarget, key: MarkerKey, position: Position, records: Sequence[Record]) -> bool:
+    publisher = _alive.get(key)
+    if publisher is None:
+        publisher = _alive[key] = PartitionPublisher(target, key)
     return publisher.publish(position, records)
 
 
@@ -101,7 +117,9 @@ class PartitionPublisher:
             self._produce(record)
         marker = Record(TOPIC, self._key.key, self._key.value(position), ())
         self._produce(marker, self._key.partition(self._target.progress_partitions))
+        reach("mid-publish")
         self._guard(lambda: self._producer.commit_transaction(60.0), "commit a transaction")
+        reach("after-commit")
         if self._undelivered:
             # A commit that succeeded with failed deliveries cannot happen; if it does, say so and stop.
             raise self._discard(PublishError(f"delivery failed: {self._undelivered[0]}"))
@@ -140,7 +158,7 @@ class PartitionPublisher:
     def _failed(self, what: str, error: KafkaException) -> Exception:
         kafka_error = error.args[0]
         if kafka_error.code() in _FENCED_CODES:
-            return self._discard(FencedError(self._key.pipeline))
+            return self._discard(ProducerFencedError(self._key.pipeline))
         return self._discard(PublishError(f"cannot {what} for {self._key.key.decode()}: {kafka_error.str()}"))
 
     def _discard(self, error: Exception) -> Exception:

@@ -15,11 +15,15 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from conf import Settings
 from pipelines.decode import EVENTS, TRIGGERS, decode_records
+from pipelines.edges.checkpoint import Checkpoint
+from pipelines.edges.lake import DeltaLake
+from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.progress import count_partitions
+from pipelines.edges.recovery import finish_unfinished
 from pipelines.edges.terms import Term, driver_name
 from pipelines.epochs import make_epoch_work
-from pipelines.units import UnitRunner
+from pipelines.units import LEDGER, UnitRunner
 
 #: How often the driver looks whether it shall stop; an idle stream ends within this time.
 _POLL_S = 0.2
@@ -56,8 +60,10 @@ class TriggeredStream:
 
     def _start(self, available_now: bool) -> StreamingQuery:
         # Asked here, where it takes seconds: Spark's source and S3A go on asking for minutes.
-        ObjectStore(self._settings.lake).list("pointers/")
+        objects = ObjectStore(self._settings.lake)
+        objects.list("pointers/")
         count_partitions(self._settings.kafka.librdkafka())
+        self._take_over(objects)
         stream = self._settings.stream
         source = self._spark.readStream.format("kafka").options(**self._settings.kafka.spark_source())
         records = (
@@ -75,6 +81,17 @@ class TriggeredStream:
         if available_now:
             return writer.trigger(availableNow=True).start()
         return writer.trigger(processingTime=f"{stream.trigger_interval_ms} milliseconds").start()
+
+    def _take_over(self, objects: ObjectStore) -> None:
+        """Claim the pipeline, and publish what an earlier life of it has recorded and not published."""
+        stream = self._settings.stream
+        manifests = ManifestStore(objects)
+        current = Checkpoint(self._spark, stream.checkpoint).incarnation(manifests, stream.pipeline)
+        self._term = Term(objects, stream.pipeline, driver_name(self._spark))
+        lake = DeltaLake(self._spark, self._settings.lake)
+        lake.ensure(LEDGER)
+        for result in finish_unfinished(lake, manifests, stream.pipeline, current, self._make_runner):
+            self._report(result)
 
     def _work_on(self, records: DataFrame, epoch: int) -> None:
         # Epochs come one by one, so the lock is taken only by whoever stops the query, and who waits for this thread:
@@ -107,16 +124,17 @@ class TriggeredStream:
         self._report(result)
 
     def _runner_for(self, spark: SparkSession) -> UnitRunner:
-        """Made in the first epoch, because only then is the query's id known."""
+        """Made in the first epoch: before it a new query has no id."""
         if self._runner is None:
             incarnation = spark.sparkContext.getLocalProperty("sql.streaming.queryId")
             assert incarnation is not None
-            pipeline = self._settings.stream.pipeline
-            runner = UnitRunner(spark, self._settings, pipeline, incarnation, 0)
-            self._term = Term(runner.objects, pipeline, driver_name(spark))
-            runner.term = self._term.number
-            self._runner = runner
+            self._runner = self._make_runner(incarnation, spark)
         return self._runner
+
+    def _make_runner(self, incarnation: str, spark: SparkSession | None = None) -> UnitRunner:
+        assert self._term is not None
+        pipeline = self._settings.stream.pipeline
+        return UnitRunner(spark or self._spark, self._settings, pipeline, incarnation, self._term.number)
 
 
 class _StoppedError(Exception):

@@ -20,6 +20,7 @@ CHANNELS = ("email", "sms", "push")
         ("console", "from jobs.send_campaign import main"),
         ("jobs", "import console.main"),
         ("embedded", "from examples import audience"),
+        ("console", "from drills.job import Job"),
     ],
 )
 def test_wrong_direction_is_seen(room: str, source: str) -> None:

@@ -139,6 +139,24 @@ def test_an_older_driver_is_stopped_by_the_marker_of_a_younger_one(
     assert seen(target, key) == Counter(["a", "b", "c"])
 
 
+def test_a_driver_that_an_older_one_fences_before_its_first_transaction_goes_on(
+    target: PublishTarget, key: MarkerKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, younger = [key], replace(key, term=2)
+    publish = PartitionPublisher.publish
+
+    def fenced_first(self: PartitionPublisher, position: Position, records: list[Record]) -> bool:
+        if older:  # it starts at the same time, and initialises the id just after us
+            PartitionPublisher(target, older.pop())
+        return publish(self, position, records)
+
+    monkeypatch.setattr(PartitionPublisher, "publish", fenced_first)
+    assert publish_chunk(target, younger, Position(0, 0), chunk(key, "a"))
+    with pytest.raises(FencedError):
+        publish_chunk(target, key, Position(0, 0), chunk(key, "a"))
+    assert seen(target, key) == Counter(["a"])
+
+
 def test_the_marker_of_another_life_of_the_pipeline_does_not_count(
     target: PublishTarget, key: MarkerKey
 ) -> None:

@@ -1,0 +1,117 @@
+"""`python -m drills`: run the drills, print a line for each, write the report; exit code 1 when one did not pass.
+
+Invariant: the report is written after every drill, so that whoever stops it keeps what was measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+from drills.catalog import DRILLS, Drill, Options
+from drills.job import reap
+from drills.outcome import Outcome
+from drills.report import document, write
+from drills.stage import Stage, StageError
+from drills.trial import DrillError
+from embedded import EmbeddedError
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m drills", description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--kills", type=int, help="random kills in all, 3 in 10 of them on runs (default: 200)"
+    )
+    parser.add_argument("--run-kills", type=int, default=60, help="random kills of runs (default: 60)")
+    parser.add_argument(
+        "--stream-kills", type=int, default=140, help="random kills of the stream (default: 140)"
+    )
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=14_400.0,
+        metavar="SECONDS",
+        help="start no drill after this (default: 4 h)",
+    )
+    parser.add_argument(
+        "--only", action="append", metavar="PATTERN", help="drills by name, such as 'stream-s3-*'"
+    )
+    parser.add_argument("--customers", type=int, default=1_500, help="size of the audience (default: 1500)")
+    parser.add_argument("--seed", type=int, default=7, help="of every random choice (default: 7)")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the report (default: out)")
+    parser.add_argument("--list", action="store_true", help="name the drills and stop")
+    parsed = parser.parse_args(arguments)
+    if parsed.kills is not None:
+        parsed.run_kills = parsed.kills * 3 // 10
+        parsed.stream_kills = parsed.kills - parsed.run_kills
+    parsed.chosen = [drill for drill in DRILLS if _is_chosen(drill, parsed.only)]
+    if not parsed.chosen:
+        parser.error(f"no drill is named like {', '.join(parsed.only)}; --list names them")
+    return parsed
+
+
+def _is_chosen(drill: Drill, patterns: list[str] | None) -> bool:
+    # Without the undisturbed ones there is nothing to compare with.
+    wanted = [*patterns, "*-undisturbed"] if patterns else ["*"]
+    return any(fnmatch.fnmatchcase(drill.name, pattern) for pattern in wanted)
+
+
+def try_drill(drill: Drill, stage: Stage, random: Random, options: Options) -> Outcome:
+    """The outcome; a drill that could not be done is one that did not pass."""
+    began = time.monotonic()
+    try:
+        outcome = drill.run(stage, random, options)
+    except (DrillError, TimeoutError) as error:
+        outcome = Outcome(drill.name, faults=[str(error)])
+    finally:
+        # Orphaned workers end by themselves a moment after their JVM; nothing may go on into the next drill.
+        reap(stage.tag)
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def main(arguments: list[str]) -> int:
+    parsed = parse_arguments(arguments)
+    if parsed.list:
+        print("\n".join(f"{drill.name:28} {drill.about}" for drill in parsed.chosen))
+        return 0
+    ends = time.monotonic() + parsed.budget
+    about = {drill.name: drill.about for drill in parsed.chosen}
+    outcomes: list[Outcome] = []
+    try:
+        with Stage(parsed.out, parsed.customers, parsed.seed) as stage:
+            for drill in parsed.chosen:
+                left = ends - time.monotonic()
+                if left <= 0:
+                    break
+                options = Options(parsed.seed, parsed.run_kills, parsed.stream_kills, left)
+                # Its own sequence for each drill: the same kills whichever others are chosen.
+                outcomes.append(try_drill(drill, stage, Random(f"{parsed.seed}/{drill.name}"), options))
+                show(outcomes[-1])
+                skipped = [one.name for one in parsed.chosen[len(outcomes) :]]
+                write(parsed.out, document(outcomes, skipped, parsed.seed), about)
+    except (StageError, EmbeddedError) as error:
+        print(f"drills: {error}", file=sys.stderr)
+        return 2
+    totals = document(outcomes, [], parsed.seed)["totals"]
+    print(f"{totals['passed']} of {totals['drills']} drills passed; {parsed.out}/drills.html")
+    return 0 if all(outcome.passed for outcome in outcomes) else 1
+
+
+def show(outcome: Outcome) -> None:
+    recovery = "" if outcome.recovery_s is None else f", first batch after {outcome.recovery_s} s"
+    print(
+        f"{'ok  ' if outcome.passed else 'FAIL'} {outcome.name}: {outcome.kills} kills, planned {outcome.planned}, "
+        f"seen {outcome.seen}, duplicates {outcome.duplicates}, missing {outcome.missing}{recovery} "
+        f"({outcome.seconds:.0f} s)",
+        *[f"\n       {fault}" for fault in outcome.faults],
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,75 @@
+"""The judgement of a drill sees what it is there to see: each kind of disagreement, alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from drills.catalog import DRILLS
+from drills.outcome import Outcome, compare
+from drills.plan import Planned
+from drills.report import document, page
+
+
+def planned(*ids: str, doubled: int = 0) -> Planned:
+    return Planned(messages=Counter(ids), considered=Counter(), doubled=doubled)
+
+
+def test_agreement_passes() -> None:
+    outcome = compare("d", planned("a", "b"), Counter(["a", "b"]))
+    assert outcome == Outcome("d", planned=2, seen=2)
+    assert outcome.passed
+
+
+@pytest.mark.parametrize(
+    ("plan", "seen", "numbers"),
+    [
+        (planned("a", "b"), ["a"], (2, 1, 0, 1)),
+        (planned("a", "b"), ["a", "b", "b"], (2, 3, 1, 0)),
+        # As many as planned, and yet one is lost and one is there twice.
+        (planned("a", "b"), ["a", "a"], (2, 2, 1, 1)),
+        (planned("a"), ["a", "x"], (1, 2, 1, 0)),
+    ],
+)
+def test_a_loss_and_a_duplicate_are_seen(
+    plan: Planned, seen: list[str], numbers: tuple[int, int, int, int]
+) -> None:
+    outcome = compare("d", plan, Counter(seen))
+    assert (outcome.planned, outcome.seen, outcome.duplicates, outcome.missing) == numbers
+    assert not outcome.passed
+
+
+@pytest.mark.parametrize("plan", [planned("a", "a"), planned("a", doubled=1)])
+def test_a_doubled_plan_is_a_fault_although_all_of_it_was_sent(plan: Planned) -> None:
+    assert not compare("d", plan, Counter(plan.messages)).passed
+
+
+def test_a_drill_without_messages_does_not_pass() -> None:
+    assert not compare("d", planned(), Counter()).passed
+
+
+def test_the_report_adds_up_and_names_what_was_not_done() -> None:
+    good = Outcome("a", kills=2, planned=5, seen=5, recoveries=[1.0, 3.0])
+    bad = Outcome("b", kills=1, planned=4, seen=3, missing=1, faults=["1 < 2"])
+    for one in (good, bad):
+        one.settle()
+    report = document([good, bad], ["c"], seed=7)
+    assert [set(one) >= {"name", "kills", "planned", "seen", "duplicates", "missing", "recovery_s"} for one in
+            report["drills"]] == [True, True]  # fmt: skip
+    assert report["drills"][0]["recovery_s"] == 2.0
+    totals = report["totals"]
+    assert (totals["kills"], totals["planned"], totals["seen"], totals["missing"]) == (3, 9, 8, 1)
+    assert (totals["passed"], totals["recovery_s_worst"]) == (1, 3.0)
+    shown = page(report, {"a": "what <b>"})
+    assert "1 &lt; 2" in shown
+    assert "what &lt;b&gt;" in shown
+    assert "<li>c</li>" in shown
+    assert "<strong>1 of 2" in shown
+    assert "http" not in shown
+
+
+def test_names_are_unique_and_fit_a_pipeline() -> None:
+    names = [drill.name for drill in DRILLS]
+    assert len(set(names)) == len(names)
+    assert all(len(name) < 60 and name.replace("-", "").isalnum() and name == name.lower() for name in names)

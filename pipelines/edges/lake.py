@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from delta.exceptions import ConcurrentTransactionException
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
@@ -44,14 +45,15 @@ class DeltaLake:
         return reader.load(self.path(table)).select(*[field.name for field in table.schema().fields])
 
     def append_once(self, table: Table, rows: DataFrame, app_id: str, unit: int) -> None:
-        """Append unless this app id has appended this unit, or a later one, before."""
-        (
-            rows.write.format("delta")
-            .mode("append")
-            .option("txnAppId", f"{app_id}/{table.name}")
-            .option("txnVersion", str(unit))
-            .save(self.path(table))
-        )
+        """Append unless this app id has appended this unit, or a later one, before or meanwhile."""
+        writer = rows.write.format("delta").mode("append")
+        once = writer.option("txnAppId", f"{app_id}/{table.name}").option("txnVersion", str(unit))
+        try:
+            once.save(self.path(table))
+        except ConcurrentTransactionException:
+            # A second driver of the pipeline works on the same unit, from the same manifest: its rows are these rows.
+            if not self.has_appended(table, app_id, unit):
+                raise
 
     def replace(self, table: Table, rows: DataFrame) -> None:
         """The rows become the table's newest version; older versions stay readable while they are retained."""

@@ -21,6 +21,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipelines.errors import ServerError
+from schemas.topics import load_topics
 
 TOPIC = "send.progress"
 
@@ -32,6 +33,16 @@ class Position:
     unit: int
     chunk: int
 
+
+#: What a broker answers, or does not answer, while it starts.
+_PASSING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TIMED_OUT,
+)
 
 #: Before anything was published.
 NOTHING = Position(-1, -1)
@@ -98,7 +109,18 @@ def count_partitions(client: dict[str, str], timeout_s: float = 10.0) -> int:
         raise ProgressUnreadableError(
             f"topic '{TOPIC}' is not there ({topic.error.str()}). Create the topics with `carillon topics create`."
         )
-    return len(topic.partitions)
+    found, declared = len(topic.partitions), _declared_partitions()
+    if found != declared:
+        raise ProgressUnreadableError(
+            f"topic '{TOPIC}' has {found} partitions; expected {declared}. With another number, markers "
+            "would be looked for where they are not, and messages sent twice. Create it again with `carillon topics create` while "
+            "nothing is unfinished, or restore it."
+        )
+    return found
+
+
+def _declared_partitions() -> int:
+    return next(topic.partitions for topic in load_topics() if topic.name == TOPIC)
 
 
 def read_position(client: dict[str, str], key: MarkerKey, partitions: int, timeout_s: float) -> Position:
@@ -117,7 +139,8 @@ def read_position(client: dict[str, str], key: MarkerKey, partitions: int, timeo
 
 
 def _read_to_end(client: dict[str, str], where: TopicPartition, key: MarkerKey, timeout_s: float) -> Position:
-    end = _end_offset(client, where)
+    deadline = time.monotonic() + timeout_s
+    end = _end_offset(client, where, deadline)
     if end == 0:
         return NOTHING
     consumer = Consumer(
@@ -132,18 +155,25 @@ def _read_to_end(client: dict[str, str], where: TopicPartition, key: MarkerKey, 
     )
     try:
         consumer.assign([where])
-        return _consume_to(consumer, key, end, time.monotonic() + timeout_s)
+        return _consume_to(consumer, key, end, deadline)
     finally:
         consumer.close()
 
 
-def _end_offset(client: dict[str, str], where: TopicPartition) -> int:
-    admin = AdminClient(client)
-    request = {where: OffsetSpec.latest()}
-    futures = admin.list_offsets(
-        request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=10.0
-    )
-    return int(futures[where].result().offset)
+def _end_offset(client: dict[str, str], where: TopicPartition, deadline: float) -> int:
+    while True:
+        admin = AdminClient(client)
+        request = {where: OffsetSpec.latest()}
+        futures = admin.list_offsets(
+            request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=10.0
+        )
+        try:
+            return int(futures[where].result().offset)
+        except KafkaException as error:
+            # A broker that has just come back does not lead its partitions yet.
+            if error.args[0].code() not in _PASSING or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def _consume_to(consumer: Consumer, key: MarkerKey, end: int, deadline: float) -> Position:
@@ -156,7 +186,7 @@ def _consume_to(consumer: Consumer, key: MarkerKey, end: int, deadline: float) -
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF and (message.offset() or 0) >= end:
                 return position
-            if error.code() != KafkaError._PARTITION_EOF and not error.retriable():
+            if error.code() not in (KafkaError._PARTITION_EOF, *_PASSING) and not error.retriable():
                 raise KafkaException(error)
             continue
         if message.key() == key.key:

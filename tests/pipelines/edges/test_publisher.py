@@ -9,13 +9,16 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from conf import Settings
+from pipelines.edges import progress
 from pipelines.edges import publisher as publishing
 from pipelines.edges.progress import (
     NOTHING,
@@ -218,3 +221,31 @@ def test_a_broker_that_does_not_answer_is_named() -> None:
     nobody: dict[str, Any] = {"bootstrap.servers": "127.0.0.1:9", "log_level": "0"}
     with pytest.raises(ServerError, match=r"no answer from Kafka at 127\.0\.0\.1:9"):
         count_partitions(nobody, 0.5)
+
+
+def test_a_progress_topic_that_grew_is_refused(
+    target: PublishTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A marker's partition follows from their number: with another one it would not be found."""
+    monkeypatch.setattr(progress, "_declared_partitions", lambda: target.progress_partitions - 1)
+    with pytest.raises(ProgressUnreadableError, match=r"has 16 partitions; expected 15"):
+        count_partitions(target.client)
+
+
+def test_a_broker_that_does_not_lead_yet_is_asked_again(
+    target: PublishTarget, key: MarkerKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert publish_chunk(target, key, Position(0, 0), chunk(key, "a"))
+    answers = [KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION), KafkaError(KafkaError._TRANSPORT)]
+
+    class Starting(AdminClient):  # type: ignore[misc] # confluent_kafka has no type hints
+        def list_offsets(self, request: Any, **options: Any) -> Any:
+            if not answers:
+                return super().list_offsets(request, **options)
+            refused: Future[Any] = Future()
+            refused.set_exception(KafkaException(answers.pop()))
+            return dict.fromkeys(request, refused)
+
+    monkeypatch.setattr(progress, "AdminClient", Starting)
+    assert marker(target, key) == Position(0, 0)
+    assert answers == []

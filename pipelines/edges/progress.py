@@ -113,8 +113,8 @@ def count_partitions(client: dict[str, str], timeout_s: float = 10.0) -> int:
     if found != declared:
         raise ProgressUnreadableError(
             f"topic '{TOPIC}' has {found} partitions; expected {declared}. With another number, markers "
-            "would be looked for where they are not, and messages sent twice. Create it again with `carillon topics create` while "
-            "nothing is unfinished, or restore it."
+            "would be looked for where they are not, and messages sent twice. Create it again with "
+            "`carillon topics create` while nothing is unfinished, or restore it."
         )
     return found
 

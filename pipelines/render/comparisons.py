@@ -11,10 +11,11 @@ from typing import Any
 
 from jinja2 import nodes
 
+from pipelines.render import constants
 from pipelines.render.ir import Expr
 from pipelines.render.lowering import Lowering
 from pipelines.render.scope import StaticList, UnvectorisedError
-from pipelines.render.types import BOOL, UNDEFINED, Type, type_of_constant
+from pipelines.render.types import BOOL, Type, type_of_constant
 
 _TEST_OPERATORS = {
     "==": "eq",
@@ -220,15 +221,10 @@ def _plain_test(lw: Lowering, name: str, value: Expr, args: list[nodes.Expr], no
 def lookup(lw: Lowering, table: dict[Any, Any], key: Expr, node: nodes.Node) -> Expr:
     """An item of a constant dict by a computed key."""
     if key.is_constant:
-        return (
-            lw.constant(table[key.value])
-            if key.value in table
-            else lw.make("missing", (lw.constant(1),), UNDEFINED)
-        )
-    types = {type_of_constant(v) for v in table.values()}
-    if key.type.kind != "str" or len(types) != 1 or not all(isinstance(k, str) for k in table):
+        return lw.constant(table[key.value]) if key.value in table else lw.missing()
+    if key.type.kind != "str" or not all(isinstance(k, str) for k in table):
         raise UnvectorisedError("a look-up in this dict", node.lineno)
-    (shape,) = types
-    if shape.kind not in ("str", "int", "float", "bool"):
-        raise UnvectorisedError("a look-up in a dict of lists or dicts", node.lineno)
-    return lw.make("lookup", (key,), shape, tuple(table), tuple(table.values()))
+    shape = constants.table_type(list(table.values()))
+    if isinstance(shape, str):
+        raise UnvectorisedError(shape, node.lineno)
+    return lw.make("lookup", (key,), shape, *lw.table(table))

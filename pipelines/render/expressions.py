@@ -120,6 +120,8 @@ def _name(lw: Lowering, node: nodes.Name) -> Expr:
     column = lw.column(node.name)
     if column is not None:
         return column
+    if node.name in lw.environment.constants:
+        return lw.constant(lw.environment.constants[node.name])
     if node.name in lw.environment.globals:
         raise UnvectorisedError(f"the function {node.name!r} used as a value", node.lineno)
     return lw.undefined()

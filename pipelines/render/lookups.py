@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from jinja2 import nodes
 
-from pipelines.render import comparisons
+from pipelines.render import comparisons, constants
 from pipelines.render.ir import Expr
 from pipelines.render.lowering import Lowering
 from pipelines.render.sandbox import METHODS
@@ -44,6 +44,10 @@ def attribute(lw: Lowering, base: Expr, name: str, node: nodes.Node) -> Expr:
         return lw.make("missing", (base,), UNDEFINED)
     if kind in ("none", "undefined"):
         return lw.make("missing", (base,), UNDEFINED)
+    if base.is_constant and isinstance(base.value, (dict, list)):
+        found = constants.member(lw, base, name)
+        if found is not None:
+            return found
     raise UnvectorisedError(f"the attribute {name!r} of a {kind}", node.lineno)
 
 

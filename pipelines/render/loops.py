@@ -12,6 +12,7 @@ import pyarrow as pa
 from jinja2 import nodes
 from jinja2.compiler import find_undeclared
 
+from pipelines.render import constants
 from pipelines.render.calls import force
 from pipelines.render.expressions import bind, lower, lower_test, truth
 from pipelines.render.ir import Block, Domain, Expr, Force, Loop
@@ -48,9 +49,7 @@ def lower_for(lw: Lowering, node: nodes.For) -> None:
     items = _iterable(lw, node.iter)
     if isinstance(items, StaticList):
         force(lw, items)
-        if node.test is not None:
-            raise UnvectorisedError("a list literal with a condition", node.lineno)
-        _unrolled(lw, node, items)
+        _unrolled(lw, node, items if node.test is None else _kept_literals(lw, node, items))
     else:
         _over_items(lw, node, items)
 
@@ -62,7 +61,8 @@ def _leaves_loop(node: nodes.Node) -> bool:
 
 
 def _iterable(lw: Lowering, node: Any) -> Expr | StaticList:
-    bound = _range(lw, node) or bind(lw, node)
+    shared = constants.looped(lw, node)
+    bound = lw.constant(shared) if shared is not None else _range(lw, node) or bind(lw, node)
     if isinstance(bound, Expr) and bound.is_constant and isinstance(bound.value, (list, tuple, range)):
         if len(bound.value) > 100:
             raise UnvectorisedError("a literal of more than 100 items", node.lineno)
@@ -96,6 +96,21 @@ def _range(lw: Lowering, node: nodes.Expr) -> Expr | None:
         bounds.insert(0, lw.constant(0))
     most = lw.environment.limits.loop_steps
     return lw.builder.make("range", tuple(bounds), Type("list", pa.list_(pa.int64())), (most,))
+
+
+def _kept_literals(lw: Lowering, node: nodes.For, items: StaticList) -> StaticList:
+    """`for x in literal if test`, where the test needs no row."""
+    condition: Any = node.test
+    kept = []
+    for item in items.items:
+        with lw.within(scope=lw.scope.inner()):
+            unpack(lw, node.target, item)
+            test = lower_test(lw, condition)
+        if not test.is_constant:
+            raise UnvectorisedError("a list literal with a condition", node.lineno)
+        if test.value:
+            kept.append(item)
+    return StaticList(tuple(kept))
 
 
 def _has_loop(node: nodes.For) -> bool:

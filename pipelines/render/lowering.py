@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 from jinja2 import Undefined, nodes
 
+from pipelines.render import constants
 from pipelines.render.coverage import Counter
 from pipelines.render.ir import Block, Builder, Domain, Expr, Out, Place, Stmt, Text
 from pipelines.render.parse import Parsed
@@ -59,6 +60,7 @@ class Lowering:
         self.unrolled = 0
         self.inlined = 0
         self._helpers: dict[str, Any] = {}
+        self._tables: dict[int, tuple[Any, tuple[Any, ...], tuple[Any, ...]]] = {}
 
     def place(self, node: nodes.Node) -> Place:
         """Where the node stands in the author's files."""
@@ -143,6 +145,15 @@ class Lowering:
         """What nothing defines."""
         return self.builder.make("undefined", (), UNDEFINED)
 
+    def table(self, table: dict[Any, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """A constant dict's keys and values, the same objects every time: equal look-ups are one."""
+        held = self._tables.setdefault(id(table), (table, tuple(table), tuple(table.values())))
+        return held[1], held[2]
+
+    def missing(self) -> Expr:
+        """What a value known while compiling does not have."""
+        return self.make("missing", (self.constant(1),), UNDEFINED)
+
     def test(self, name: str, args: tuple[Expr, ...], *params: Any) -> Expr:
         """An operation whose result is a boolean that is never None."""
         return self.builder.make(name, args, BOOL, params)
@@ -159,18 +170,20 @@ class Lowering:
         return self.test("not", (test,))
 
     def constant_of(self, node: nodes.Expr) -> Any:
-        """The value of an expression without names, computed by Jinja2; raises `nodes.Impossible`."""
-        if any(True for _ in node.find_all((nodes.Name, nodes.Call))) or isinstance(
-            node, (nodes.Name, nodes.Call)
-        ):
+        """The value of an expression over literals and shared values, computed by Jinja2; raises
+        `nodes.Impossible`."""
+        if isinstance(node, nodes.Call) or any(True for _ in node.find_all(nodes.Call)):
             raise nodes.Impossible
+        is_shared = isinstance(node, nodes.Name) or any(True for _ in node.find_all(nodes.Name))
+        if is_shared:
+            node = constants.substituted(self, node)
         try:
             value = node.as_const(self.eval_context)
         except Exception:  # a literal whose evaluation fails is left to run time
             raise nodes.Impossible from None
         if isinstance(value, Undefined):
             raise nodes.Impossible
-        return value
+        return constants.plain(value) if is_shared else value
 
     def literal(self, node: nodes.Expr, what: str) -> Any:
         """The value of an argument that must be a constant to be vectorised."""

@@ -135,6 +135,8 @@ class ReferenceEnvironment(SandboxedEnvironment):
         self.bounds = Bounds(limits)
         self.steps = Steps(limits)
         self.catalogues: Any = None
+        # Values that are the same for every row, by name: `constants.install`.
+        self.constants: Mapping[str, Any] = {}
         self.load: Callable[[str], Template] = _load_nothing
         self.globals["range"] = self.bounds.range
         self.globals["abort"] = abort

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Limits:
 class RenderContext:
     """Values that the helpers need and that no row carries.
 
-    `catalogues` maps a locale to the text of a gettext `.po` file. `locale` and `time_zone` serve rows that
+    `catalogues` maps a locale to the text of a gettext `.po` file. `content` holds reference tables as plain
+    JSON values by name; no template can change them. `locale` and `time_zone` serve rows that
     name none themselves (`message.locale`, then `customer.locale`; `customer.time_zone`).
     """
 
@@ -34,3 +36,4 @@ class RenderContext:
     locale: str = "en"
     time_zone: str = "UTC"
     catalogues: Mapping[str, str] = field(default_factory=dict)
+    content: Mapping[str, Any] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from jinja2 import nodes
 
-from pipelines.render import helpers, translation
+from pipelines.render import constants, helpers, translation
 from pipelines.render.coverage import Coverage
 from pipelines.render.errors import RowError
 from pipelines.render.parse import parse_all
@@ -69,6 +69,7 @@ class CompiledTemplate:
         environment = ReferenceEnvironment(html=html, limits=limits)
         helpers.install(environment, context)
         translation.install(environment, translation.Catalogues(context.catalogues))
+        constants.install(environment, context.content)
         parsed = parse_all(environment, name, sources)
         self.sources = {other: sources[other] for other in sorted(parsed)}
         self._rows = RowEngine(environment, name, parsed, lambda row: helpers.ambient_of_row(row, context))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from pipelines.campaigns.catalogues import catalogue_problems
+from pipelines.campaigns.content import size_problems
 from pipelines.campaigns.errors import Problem, did_you_mean
 from pipelines.campaigns.locales import canonical_locale, is_locale
 from pipelines.campaigns.model import Campaign
@@ -131,6 +132,10 @@ def check_catalogues(campaign: Campaign) -> Iterator[Problem]:
         yield from catalogue_problems(locale, text)
 
 
+def check_content(campaign: Campaign) -> Iterator[Problem]:
+    yield from size_problems(campaign.content)
+
+
 def check_templates_compile(campaign: Campaign) -> Iterable[Problem]:
     from pipelines.campaigns.compiling import compile_problems
 
@@ -143,5 +148,6 @@ CHECKS: tuple[Callable[[Campaign], Iterable[Problem]], ...] = (
     check_parts_complete,
     check_locales_used,
     check_catalogues,
+    check_content,
     check_templates_compile,
 )

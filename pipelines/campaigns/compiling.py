@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pipelines.campaigns.content import tables
 from pipelines.campaigns.errors import Problem
 from pipelines.campaigns.model import Campaign
 from pipelines.campaigns.names import unknown_names
@@ -69,13 +70,21 @@ def compile_problems(campaign: Campaign) -> Iterator[Problem]:
         schema = template_schema(campaign)
     except DdlError:
         return
+    content = tables(campaign.content)
     for name in sorted(reached):
-        for line, path, hint in unknown_names(texts[name], schema):
+        for line, path, hint in unknown_names(texts[name], schema, content):
             yield Problem(file_of(name), f"line {line}", f"'{path}' does not exist", "", hint)
 
 
+def render_context(campaign: Campaign) -> RenderContext:
+    """What the campaign itself gives its templates: all but the links."""
+    return RenderContext(
+        locale=campaign.default_locale, catalogues=campaign.catalogues, content=tables(campaign.content)
+    )
+
+
 def _compile(campaign: Campaign, name: str, is_html: bool, texts: Mapping[str, str]) -> Iterator[Problem]:
-    context = RenderContext(locale=campaign.default_locale, catalogues=campaign.catalogues)
+    context = render_context(campaign)
     try:
         compile_template(name, texts, html=is_html, context=context)
     except TemplateError as error:

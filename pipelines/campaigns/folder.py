@@ -1,8 +1,8 @@
 """A campaign folder on disk becomes a `Campaign`, or a `CampaignError` with every problem of the folder.
 
-What is loaded is self-contained: templates of the workspace's `_shared` folder that the campaign reaches are
-copied into it as `shared/…`, unless it has a file of that name itself. Text is UTF-8 with line feeds, so a
-checkout on another system gives the same digest.
+What is loaded is self-contained: templates and tables of the workspace's `_shared` folder that the campaign
+reaches are copied into it (templates as `shared/…`), unless it has a file of that name itself. Text is
+UTF-8 with line feeds, so a checkout on another system gives the same digest.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import yaml
 from pydantic import ValidationError
 
 from pipelines.campaigns import checks
+from pipelines.campaigns.content import CONTENT_FOLDER, read_table
 from pipelines.campaigns.errors import CampaignError, Problem, did_you_mean
 from pipelines.campaigns.explain import explain
 from pipelines.campaigns.locales import canonical_locale, is_locale
 from pipelines.campaigns.model import Campaign, CampaignSpec
 from pipelines.campaigns.parts import SHARED_FOLDER, WORKSPACE_SHARED_FOLDER
-from pipelines.campaigns.references import reachable
+from pipelines.campaigns.references import reachable, tables_named
 
 CAMPAIGN_FILE = "campaign.yaml"
 FILE_BYTES_MAX = 1_000_000
-FOLDERS = ("templates", "locales")
+FOLDERS = ("templates", "locales", CONTENT_FOLDER)
 
 
 def load_folder(path: Path) -> Campaign:
@@ -31,14 +32,19 @@ def load_folder(path: Path) -> Campaign:
     problems: list[Problem] = []
     spec = _read_spec(path, problems)
     own = _read_tree(path / "templates", "templates", ".j2", problems)
-    workspace = _read_tree(path.parent / WORKSPACE_SHARED_FOLDER, WORKSPACE_SHARED_FOLDER, ".j2", problems)
+    workspace = _read_tree(
+        path.parent / WORKSPACE_SHARED_FOLDER, WORKSPACE_SHARED_FOLDER, ".j2", problems, CONTENT_FOLDER
+    )
     shared = {f"{SHARED_FOLDER}/{name}": text for name, text in workspace.items()}
     templates = reachable(own, shared) | own
     catalogues = _read_catalogues(path / "locales", problems)
+    content = _read_content(path, templates, problems)
     problems += _unknown_entries(path)
     if spec is None:
         raise CampaignError(path.name, problems)
-    campaign = Campaign.model_construct(**dict(spec), templates=templates, catalogues=catalogues)
+    campaign = Campaign.model_construct(
+        **dict(spec), templates=templates, catalogues=catalogues, content=content
+    )
     problems += [*checks.check_folder_name(campaign, path.name), *checks.check(campaign)]
     if problems:
         raise CampaignError(path.name, problems)
@@ -121,13 +127,17 @@ def _read_text(file: Path, name: str, problems: list[Problem]) -> str | None:
         return None
 
 
-def _read_tree(folder: Path, label: str, suffix: str, problems: list[Problem]) -> dict[str, str]:
+def _read_tree(
+    folder: Path, label: str, suffix: str, problems: list[Problem], beside: str | None = None
+) -> dict[str, str]:
+    """The texts of a folder by path, but for those of the folder `beside` in it."""
     texts: dict[str, str] = {}
     if not folder.is_dir():
         return texts
     for file in sorted(folder.rglob("*")):
         relative = file.relative_to(folder)
-        if any(part.startswith(".") for part in relative.parts) or not file.is_file():
+        is_hidden = any(part.startswith(".") for part in relative.parts)
+        if is_hidden or relative.parts[0] == beside or not file.is_file():
             continue
         name = relative.as_posix()
         if not name.endswith(suffix):
@@ -151,6 +161,28 @@ def _read_catalogues(folder: Path, problems: list[Problem]) -> dict[str, str]:
                 Problem(f"locales/{name}", "", f"'{locale}' is no locale", "such as de or pt-BR", fix)
             )
     return catalogues
+
+
+def _read_content(folder: Path, templates: dict[str, str], problems: list[Problem]) -> dict[str, str]:
+    """The campaign's own tables, and those of the workspace that its templates name."""
+    shared_label = f"{WORKSPACE_SHARED_FOLDER}/{CONTENT_FOLDER}"
+    shared = _read_tables(folder.parent / WORKSPACE_SHARED_FOLDER / CONTENT_FOLDER, shared_label, problems)
+    named = tables_named(templates.values())
+    reached = {name: text for name, text in shared.items() if named is None or name in named}
+    return dict(sorted((reached | _read_tables(folder / CONTENT_FOLDER, CONTENT_FOLDER, problems)).items()))
+
+
+def _read_tables(folder: Path, label: str, problems: list[Problem]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path, text in _read_tree(folder, label, "", problems).items():
+        table = read_table(path, f"{label}/{path}", text)
+        if isinstance(table, Problem):
+            problems.append(table)
+        elif table[0] in found:
+            problems.append(Problem(f"{label}/{path}", "", f"a second table '{table[0]}'", "", "Remove one"))
+        else:
+            found[table[0]] = table[1]
+    return found
 
 
 def _unknown_entries(folder: Path) -> list[Problem]:

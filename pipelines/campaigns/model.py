@@ -157,10 +157,11 @@ class CampaignSpec(_Frozen):
 
 
 class Campaign(CampaignSpec):
-    """A loaded campaign: its keys, its template sources and its translation catalogues, by path."""
+    """A loaded campaign: its keys, and by name its template sources, catalogues and reference tables."""
 
     templates: dict[str, str] = Field(default_factory=dict, description="path below templates/ to source")
     catalogues: dict[str, str] = Field(default_factory=dict, description="locale to the text of its .po file")
+    content: dict[str, str] = Field(default_factory=dict, description="table name to its values as JSON text")
 
     @cached_property
     def digest(self) -> str:

@@ -6,7 +6,8 @@ that the template itself assigns, are left to rendering. Does not check types or
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
 from jinja2 import nodes
@@ -16,15 +17,20 @@ from pipelines.campaigns.references import parse
 
 _GUARDS = frozenset({"default", "d"})
 _GUARD_TESTS = frozenset({"defined", "undefined"})
+_MOST_NAMED = 30
 _METHODS = frozenset(name for kind in (dict, list, str) for name in dir(kind))
 
 
-def unknown_names(source: str, schema: pa.Schema) -> Iterator[tuple[int, str, str]]:
-    """(line, path, hint) of each read of a field that the schema does not have."""
+def unknown_names(
+    source: str, schema: pa.Schema, content: Mapping[str, Any] | None = None
+) -> Iterator[tuple[int, str, str]]:
+    """(line, path, hint) of each read of a field that neither the schema nor the reference tables have."""
     tree = parse(source)
     if tree is None:
         return
-    types = {field.name: field.type for field in schema}
+    types: dict[str, Any] = {field.name: field.type for field in schema}
+    if content is not None:
+        types["content"] = content
     for name in tree.find_all(nodes.Name):
         if name.ctx in ("store", "param"):
             types.pop(name.name, None)
@@ -54,7 +60,7 @@ def _guarded(tree: nodes.Template) -> Iterator[nodes.Node]:
             yield from condition.find_all((nodes.Getattr, nodes.Getitem))
 
 
-def _fault(node: nodes.Expr, types: dict[str, pa.DataType]) -> tuple[str, str] | None:
+def _fault(node: nodes.Expr, types: Mapping[str, Any]) -> tuple[str, str] | None:
     """The path and a hint, when exactly the last step of the path is the unknown one."""
     steps: list[str] = []
     inner: nodes.Node = node
@@ -71,12 +77,19 @@ def _fault(node: nodes.Expr, types: dict[str, pa.DataType]) -> tuple[str, str] |
     current, path = types[inner.name], inner.name
     for place, step in enumerate(steps):
         path = f"{path}.{step}"
-        if not pa.types.is_struct(current):
+        fields = _fields(current)
+        if fields is None:
             return None
-        names = [field.name for field in current]
-        if step not in names:
+        if step not in fields:
             is_last = place == len(steps) - 1
-            known = "it has: " + ", ".join(names)
-            return (path, did_you_mean(step, names, known)) if is_last and step not in _METHODS else None
-        current = current.field(step).type
+            known = f"it has: {', '.join(list(fields)[:_MOST_NAMED])}" if fields else "there is none"
+            return (path, did_you_mean(step, fields, known)) if is_last and step not in _METHODS else None
+        current = fields[step]
     return None
+
+
+def _fields(value: Any) -> Mapping[str, Any] | None:
+    """The fields of a struct's type or of a table's entry."""
+    if isinstance(value, pa.StructType):
+        return {field.name: field.type for field in value}
+    return value if isinstance(value, Mapping) else None

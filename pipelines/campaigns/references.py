@@ -6,7 +6,7 @@ never a guess. Whether a name exists is checked elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
@@ -50,6 +50,32 @@ def referenced(source: str) -> Iterator[str | None]:
         if isinstance(call.node, nodes.Name) and call.node.name == "content_block" and call.args:
             name = call.args[0]
             yield from _block_paths(str(name.value)) if isinstance(name, nodes.Const) else (None,)
+
+
+def tables_named(texts: Iterable[str]) -> set[str] | None:
+    """The reference tables that templates name, `content.<name>` or `content["name"]`; None for any."""
+    named: set[str] = set()
+    for text in texts:
+        tree = parse(text)
+        if tree is None:
+            return None
+        uses = sum(name.name == "content" and name.ctx == "load" for name in tree.find_all(nodes.Name))
+        found = [*filter(None, map(_table, (*tree.find_all(nodes.Getattr), *tree.find_all(nodes.Getitem))))]
+        named.update(found)
+        uses -= len(found)
+        if uses:
+            return None
+    return named
+
+
+def _table(node: nodes.Expr) -> str | None:
+    if not isinstance(node, (nodes.Getattr, nodes.Getitem)):
+        return None
+    if not isinstance(node.node, nodes.Name) or node.node.name != "content":
+        return None
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else None
 
 
 def _block_paths(name: str) -> tuple[str, ...]:

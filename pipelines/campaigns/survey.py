@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipelines.campaigns.compiling import entries, file_of, sources
+from pipelines.campaigns.compiling import entries, file_of, render_context, sources
 from pipelines.campaigns.errors import Problem
 from pipelines.campaigns.model import Campaign
 from pipelines.campaigns.references import reachable
 from pipelines.campaigns.variables import template_schema
-from pipelines.render import Coverage, RenderContext, compile_template
+from pipelines.render import Coverage, compile_template
 
 #: Gmail cuts a message whose HTML is longer, and hides the unsubscribe link with the rest.
 GMAIL_CLIPS_BYTES = 102_400
@@ -36,7 +36,7 @@ def survey(campaign: Campaign) -> list[TemplateSurvey]:
     """Every part of the campaign, in the order of names."""
     texts = sources(campaign)
     schema = template_schema(campaign)
-    context = RenderContext(locale=campaign.default_locale, catalogues=campaign.catalogues)
+    context = render_context(campaign)
     surveys = []
     for name, is_html in entries(campaign):
         compiled = compile_template(name, texts, html=is_html, schema=schema, context=context)

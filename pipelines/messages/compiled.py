@@ -8,13 +8,14 @@ elsewhere.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.campaigns import Campaign
-from pipelines.campaigns.compiling import entries, inline_parts, sources
+from pipelines.campaigns.compiling import entries, inline_parts, render_context, sources
 from pipelines.campaigns.parts import find_part, parse_part_path
 from pipelines.links import LinkSettings
 from pipelines.messages.channels import COMPOSERS, Group
@@ -23,9 +24,10 @@ from pipelines.messages.failures import Failure, from_row_error
 from pipelines.messages.groups import TemplateGroup, split_by_template
 from pipelines.messages.variables import template_batch
 from pipelines.messages.wire import constant, escape, join, obj, quoted
-from pipelines.render import CompiledTemplate, RenderContext, compile_template
+from pipelines.render import CompiledTemplate, compile_template
 from schemas.channels import channel as channel_row
 
+_LOG = logging.getLogger("carillon.render")
 #: Compiled campaigns kept by a worker; a version is a few hundred kilobytes of templates.
 CACHED_CAMPAIGNS = 64
 #: Parts that go into the message as rendered: their static text is escaped once; others are tidied first.
@@ -55,14 +57,14 @@ class CompiledCampaign:
     def __init__(self, campaign: Campaign, links: LinkSettings) -> None:
         self.campaign = campaign
         self.links = links
+        self._told: set[tuple[str, str]] = set()
         texts = sources(campaign)
-        context = RenderContext(
+        context = replace(
+            render_context(campaign),
             signing_key=links.signing_key,
             track_base_url=links.track_base_url,
             unsubscribe_base_url=links.unsubscribe_base_url,
             preferences_base_url=links.preferences_base_url,
-            locale=campaign.default_locale,
-            catalogues=campaign.catalogues,
         )
         self._templates: dict[str, CompiledTemplate] = {
             name: compile_template(
@@ -105,6 +107,7 @@ class CompiledCampaign:
             if name is not None:
                 rendered = self._templates[name].render(variables)
                 parts[part] = rendered.text.cast(pa.large_string())
+                self._note_faults(name)
                 for error in rendered.errors:
                     reasons.setdefault(error.row, from_row_error(error, numbers[error.row]))
         address = pc.struct_field(batch.column("customer"), channel_row(channel).address_column)
@@ -129,6 +132,19 @@ class CompiledCampaign:
         }
         payloads = join(obj({**head, **composed.members}), len(rows))
         return _Rows(rows, _blank(payloads, reasons), list(reasons.values()))
+
+    def _note_faults(self, name: str) -> None:
+        """Tells of bugs in the kernels that the row-wise engine stood in for: once for each place."""
+        for fault in self._templates[name].faults:
+            if (name, fault) not in self._told:
+                self._told.add((name, fault))
+                _LOG.warning(
+                    "campaign %s version %s, template %s: rendered row by row, a kernel failed: %s",
+                    self.campaign.campaign_id,
+                    self.campaign.digest[:12],
+                    name,
+                    fault,
+                )
 
     def _part_names(self, channel: str, group: TemplateGroup) -> list[tuple[str, str | None]]:
         """(part, template) of the group, in the channel's order; None for an optional part without one."""

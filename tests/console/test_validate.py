@@ -96,3 +96,25 @@ def test_a_page_that_gmail_would_clip_is_warned_about(workspace: Path) -> None:
 def test_the_long_examples_are_vectorised_wholly(folder: str) -> None:
     surveys = survey(load_folder(EXAMPLES / folder))
     assert {one.name: one.coverage.share for one in surveys if one.coverage.share < 1} == {}
+
+
+def test_the_page_about_clipping_is_in_the_output(workspace: Path) -> None:
+    page = workspace / "order_shipped" / "templates" / "email" / "html.en.html.j2"
+    page.write_text(page.read_text() + "x" * (GMAIL_CLIPS_BYTES * 9 // 10 - len(page.read_bytes())))
+    code, output = run(str(workspace / "order_shipped"))
+    assert code == 0
+    (line,) = [line for line in output.splitlines() if "warning" in line]
+    assert line.startswith("  warning: templates/email/html.en.html.j2: ")
+    assert "Gmail clips at 102,400 bytes" in line
+    assert json.loads(run(str(workspace), "--json")[1])["campaigns"][1]["warnings"] == [
+        line.split(": ", 1)[1]
+    ]
+
+
+def test_the_translated_example_is_vectorised_wholly() -> None:
+    campaign = load_folder(EXAMPLES / "cart_reminder")
+    assert list(campaign.catalogues) == ["de"]
+    translated = {name for name, text in campaign.templates.items() if "{% trans" in text}
+    assert translated >= {"email/subject.en.txt.j2", "push/body.en.txt.j2"}
+    surveys = {one.name: one.coverage for one in survey(campaign)}
+    assert all(surveys[name].share == 1 and not surveys[name].fallbacks for name in translated)

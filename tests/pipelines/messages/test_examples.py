@@ -102,3 +102,39 @@ def test_the_newsletter_escapes_what_customers_typed(links: LinkSettings) -> Non
     assert not any("<script>" in page or "USB-C <cable>" in page for page in pages)
     assert any("USB-C &lt;cable&gt;" in page for page in pages)
     assert sum(map(len, pages)) / len(pages) > 9_000
+
+
+def test_the_cart_reminder_counts_in_german(links: LinkSettings) -> None:
+    (folder,) = [folder for folder in CAMPAIGNS if folder.name == "cart_reminder"]
+    campaign = load_folder(folder)
+    batch = recipients(campaign)
+    carts = [json.dumps({"cart_id": "c", "items": ["Kessel <1 l>"] + ["Tee"] * more}) for more in (0, 1, 2)]
+    locales = ["de", "de-AT", "de", "en"]
+    batch = batch.slice(0, 4)
+    changed = {"data": [*carts, carts[1]], "locale": locales}
+    for name, values in changed.items():
+        at = batch.schema.get_field_index(name)
+        batch = batch.set_column(at, name, pa.array(values, batch.schema.field(at).type))
+    customers = batch.column("customer").to_pylist()
+    reachable = [one | {"push_token": "t", "email": "a@example.org"} for one in customers]
+    at = batch.schema.get_field_index("customer")
+    batch = batch.set_column(at, "customer", pa.array(reachable, batch.schema.field(at).type))
+    pushes = compile_campaign(campaign, links).assemble("push", batch).payloads.to_pylist()
+    assert [json.loads(payload or b"{}").get("body") for payload in pushes] == [
+        "Kessel <1 l>: noch da.",
+        "Kessel <1 l> und 1 weiteres Stück: alles noch da.",
+        "Kessel <1 l> und 2 weitere Stücke: alles noch da.",
+        "Kessel <1 l> and 1 more thing: still here, whenever you like.",
+    ]
+
+
+def test_the_newsletter_shows_its_table(links: LinkSettings) -> None:
+    (folder,) = [folder for folder in CAMPAIGNS if folder.name == "weekly_newsletter"]
+    campaign = load_folder(folder)
+    assert list(campaign.content) == ["shelf"]
+    assembled = compile_campaign(campaign, links).assemble("email", recipients(campaign))
+    letters = [json.loads(payload) for payload in assembled.payloads.to_pylist() if payload is not None]
+    german = [one for one in letters if one["locale"].startswith("de")]
+    assert german
+    assert all("Salz- &amp; Pfeffermühle" in one["html"] for one in german)
+    assert all("* Salz- & Pfeffermühle: Buche" in one["text"] for one in german)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import signal
 import sys
 import time
 from pathlib import Path
@@ -79,6 +80,8 @@ def main(arguments: list[str]) -> int:
     if parsed.list:
         print("\n".join(f"{drill.name:28} {drill.about}" for drill in parsed.chosen))
         return 0
+    # Whoever stops the drills stops their jobs and servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     ends = time.monotonic() + parsed.budget
     about = {drill.name: drill.about for drill in parsed.chosen}
     outcomes: list[Outcome] = []

@@ -254,10 +254,11 @@ class UnitRunner:
         return counts
 
     def decisions(self, unit: int, manifest: Manifest) -> DataFrame:
-        """The ledger's rows of one unit; the date lets Delta skip all other days."""
-        day = manifest.decided_at.date()
-        ledger = self.lake.read(LEDGER).where(F.col("decided_date") == F.lit(day))
-        return ledger.where((F.col("pipeline") == self.pipeline) & (F.col("unit") == unit))
+        """The ledger's rows of one unit. Its clock tells it from the unit of the same number in another incarnation;
+        the date lets Delta skip all other days."""
+        ledger = self.lake.read(LEDGER).where(F.col("decided_date") == F.lit(manifest.decided_at.date()))
+        is_own = (F.col("pipeline") == self.pipeline) & (F.col("unit") == unit)
+        return ledger.where(is_own & (F.col("decided_at") == F.lit(manifest.decided_at)))
 
 
 #: Makes the work of a unit from what its manifest pinned: (spark, manifest, campaign versions, audience).

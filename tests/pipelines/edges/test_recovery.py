@@ -1,0 +1,117 @@
+"""A checkpoint that is gone, damaged or somebody else's: what was recorded is published, nothing is sent twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from pyspark.sql import SparkSession
+
+from conf import Settings
+from pipelines.edges.checkpoint import CheckpointError
+from pipelines.edges.manifests import ManifestStore
+from pipelines.edges.recovery import find_unfinished
+from pipelines.errors import ServerError
+from tests.builders import make_campaign, trigger
+from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
+
+pytestmark = pytest.mark.usefixtures("fresh_topics")
+
+
+@pytest.fixture
+def workspace(spark: SparkSession, settings: Settings) -> Workspace:
+    """Three customers and a campaign that answers explicit triggers by SMS."""
+    made = Workspace(spark, settings)
+    made.promote(people("c-1", "c-2", "c-3"))
+    made.publish(make_campaign(channels=["sms"]))
+    return made
+
+
+def lose_checkpoint(workspace: Workspace) -> None:
+    for item in workspace.objects.list("checkpoints/"):
+        workspace.objects.delete(item.name)
+
+
+def die_before(step: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> None:
+        raise ServerError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, die)
+        with pytest.raises(ServerError, match="killed"):
+            workspace.run()
+
+
+def unfinished(workspace: Workspace, current: str | None = None) -> list[int]:
+    manifests = ManifestStore(workspace.objects)
+    return [unit for _, unit in find_unfinished(workspace.lake, manifests, "triggered", current)]
+
+
+def test_what_was_recorded_is_published_though_the_checkpoint_is_gone(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.send(TRIGGERS, trigger("t-1"))
+    workspace.run()
+    workspace.send(TRIGGERS, trigger("t-2", customer_id="c-2"), trigger("t-3", customer_id="c-3"))
+    die_before("pipelines.units.UnitRunner.publish", workspace, monkeypatch)
+    assert unfinished(workspace) == [1]
+    lose_checkpoint(workspace)
+    finished, again = workspace.run()
+    assert (finished["unit"], finished["campaigns"]["welcome"]["sms"]["published"]) == (1, 2)
+    assert again["campaigns"]["welcome"]["sms"]["excluded"] == {"duplicate_trigger": 3}
+    assert workspace.messages().total() == 3
+    ids = [row.message_id for row in workspace.ledger().where("decision = 'sent'").collect()]
+    assert workspace.messages() == Counter(ids)
+    assert unfinished(workspace) == []
+
+
+def test_what_was_published_is_not_published_again_though_nothing_says_that_it_was_finished(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.send(TRIGGERS, trigger("t-1"), trigger("t-2", customer_id="c-2"))
+    die_before("pipelines.edges.manifests.ManifestStore.finish", workspace, monkeypatch)
+    assert workspace.messages().total() == 2
+    lose_checkpoint(workspace)
+    results = workspace.run()
+    assert [result["unit"] for result in results] == [0, 0]
+    assert workspace.messages().total() == 2
+    assert workspace.run() == []
+
+
+def test_a_checkpoint_that_comes_back_after_another_one_sends_nothing_again(workspace: Workspace) -> None:
+    workspace.send(TRIGGERS, trigger("t-1"))
+    workspace.run()
+    workspace.forget_commit(0)
+    kept = {
+        one.name: workspace.objects.read(one.name) or b"" for one in workspace.objects.list("checkpoints/")
+    }
+    lose_checkpoint(workspace)
+    workspace.send(TRIGGERS, trigger("t-2", customer_id="c-2"))
+    workspace.run()
+    lose_checkpoint(workspace)
+    for name, content in kept.items():
+        workspace.objects.write(name, content)
+    # Its epoch 0 was published, and the other life's markers have replaced those that said so.
+    workspace.run()
+    assert workspace.messages() == Counter(set(workspace.messages()))
+    assert workspace.messages().total() == 2
+
+
+@pytest.mark.parametrize("name", ["metadata", "offsets/0", "commits/0"])
+@pytest.mark.parametrize("share", [0, 2])
+def test_a_damaged_file_is_named_with_what_to_do(workspace: Workspace, name: str, share: int) -> None:
+    workspace.send(TRIGGERS, trigger("t-1"))
+    workspace.run()
+    path = f"checkpoints/triggered/{name}"
+    content = workspace.objects.read(path) or b""
+    workspace.objects.write(path, content[: len(content) // 2 if share else 0])
+    with pytest.raises(CheckpointError, match=f"is damaged: {name} .*Delete or move the folder"):
+        workspace.run()
+    assert workspace.messages().total() == 1
+
+
+def test_another_pipelines_checkpoint_is_refused(workspace: Workspace, settings: Settings) -> None:
+    workspace.send(TRIGGERS, trigger("t-1"))
+    workspace.run()
+    with pytest.raises(CheckpointError, match="no manifest of it for pipeline 'other'"):
+        workspace.run(pipeline="other", checkpoint=settings.stream.checkpoint)

@@ -5,7 +5,7 @@ from conf.errors import ConfError
 from conf.kafka import Kafka
 from conf.lake import Lake
 from conf.loading import load
-from conf.settings import ChannelLimits, Channels, Links, Publish, Settings, Stream
+from conf.settings import ChannelLimits, Channels, Links, Publish, Settings, SmsLimits, Stream
 
 __all__ = [
     "ChannelLimits",
@@ -16,6 +16,7 @@ __all__ = [
     "Links",
     "Publish",
     "Settings",
+    "SmsLimits",
     "Stream",
     "load",
 ]

@@ -6,7 +6,9 @@ file access.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
@@ -45,11 +47,32 @@ class ChannelLimits(Section):
     batch_bytes_max: int = Field(default=900_000, ge=10_000, le=950_000)
 
 
+class SmsLimits(ChannelLimits):
+    """Limits of SMS, and what it costs."""
+
+    # Amount and currency, such as "0.0075 EUR": estimates are made only where a price is given.
+    price_per_segment: str | None = None
+
+    @field_validator("price_per_segment")
+    @classmethod
+    def _check_price(cls, price: str | None) -> str | None:
+        if price is not None and not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,8})? [A-Z]{3}", price):
+            raise ValueError("expected an amount and a currency, such as '0.0075 EUR'")
+        return price
+
+    def cost(self, segments: int) -> str | None:
+        """The estimated cost of so many segments, or None without a price."""
+        if self.price_per_segment is None:
+            return None
+        amount, currency = self.price_per_segment.split(" ")
+        return f"{Decimal(amount) * segments} {currency}"
+
+
 class Channels(Section):
     """Limits per channel."""
 
     email: ChannelLimits = ChannelLimits(messages_per_batch_max=50)
-    sms: ChannelLimits = ChannelLimits(messages_per_batch_max=500)
+    sms: SmsLimits = SmsLimits(messages_per_batch_max=500)
     push: ChannelLimits = ChannelLimits(messages_per_batch_max=500)
 
     @model_validator(mode="before")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from conf import SmsLimits
     from pipelines.campaigns.survey import TemplateSurvey
 
 
@@ -25,11 +26,15 @@ def register(app: typer.Typer) -> None:
 def validate(
     folder: Annotated[Path, typer.Argument(help="A campaign's folder, or a folder of campaigns.")],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    env: Annotated[
+        str | None, typer.Option(help="Estimate what SMS costs by this environment's price.")
+    ] = None,
 ) -> None:
     """Check campaigns, and show for each template how much of it is vectorised."""
     from pipelines.campaigns import find_campaigns
 
-    reports = [_report(path) for path in find_campaigns(folder)]
+    price = _sms_of(env)
+    reports = [_report(path, price) for path in find_campaigns(folder)]
     if not reports:
         expected = "expected a folder with campaign.yaml, or a folder of such folders"
         typer.echo(f"carillon: no campaign in '{folder}': {expected}.", err=True)
@@ -45,7 +50,15 @@ def validate(
         raise typer.Exit(2)
 
 
-def _report(path: Path) -> dict[str, Any]:
+def _sms_of(env: str | None) -> SmsLimits | None:
+    if env is None:
+        return None
+    import conf
+
+    return conf.load(env).channels.sms
+
+
+def _report(path: Path, price: SmsLimits | None) -> dict[str, Any]:
     from pipelines.campaigns import CampaignError, load_folder
     from pipelines.campaigns.survey import survey, warnings
 
@@ -59,13 +72,13 @@ def _report(path: Path) -> dict[str, Any]:
         "campaign": campaign.campaign_id,
         "ok": True,
         "version": campaign.digest,
-        "templates": [_describe(one) for one in surveys],
+        "templates": [_describe(one, price) for one in surveys],
         "warnings": [str(warning) for warning in warnings(surveys)],
     }
 
 
-def _describe(one: TemplateSurvey) -> dict[str, Any]:
-    return {
+def _describe(one: TemplateSurvey, price: SmsLimits | None) -> dict[str, Any]:
+    described = {
         "template": one.name,
         "source_bytes": one.source_bytes,
         "vectorised_share": round(one.coverage.share, 4),
@@ -80,6 +93,10 @@ def _describe(one: TemplateSurvey) -> dict[str, Any]:
         ],
         "notes": list(one.coverage.notes),
     }
+    if one.segments is not None:
+        cost = None if price is None else price.cost(one.segments)
+        described["sms"] = {"segments": one.segments, "encoding": one.encoding, "cost": cost}
+    return described
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -92,12 +109,23 @@ def _print(report: dict[str, Any]) -> None:
     width = max(len(one["template"]) for one in report["templates"])
     for one in report["templates"]:
         share = f"{floor(100 * one['vectorised_share'])} %".rjust(5)
-        typer.echo(f"  {one['template'].ljust(width)} {share} vectorised, {one['source_bytes']:>7,} bytes")
+        typer.echo(
+            f"  {one['template'].ljust(width)} {share} vectorised, {one['source_bytes']:>7,} bytes{_sms(one)}"
+        )
         for fallback in one["fallbacks"]:
             place = f"{fallback['template']} line {fallback['line']}"
             typer.echo(f"      row by row: {place}: {fallback['what']}: {fallback['reason']}")
     for warning in report["warnings"]:
         typer.echo(f"  warning: {warning}")
+
+
+def _sms(one: dict[str, Any]) -> str:
+    """An SMS's segments before any data, and what they cost."""
+    sms = one.get("sms")
+    if sms is None:
+        return ""
+    cost = f", from {sms['cost']} a message" if sms["cost"] else ""
+    return f", {_count(sms['segments'], 'segment')} of {sms['encoding']} before data{cost}"
 
 
 def _count(number: int, noun: str) -> str:

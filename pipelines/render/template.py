@@ -8,7 +8,7 @@ Spark.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from pipelines.render.program import Program
 from pipelines.render.rowwise import RowEngine
 from pipelines.render.sandbox import ReferenceEnvironment
 from pipelines.render.settings import Limits, RenderContext
+from pipelines.render.statics import longest_static
 
 Wire = Literal["text", "json"]
 Engine = Literal["compiled", "jinja2"]
@@ -129,6 +130,11 @@ class CompiledTemplate:
                 "coverage depends on the schema: compile with schema=, or call coverage_for(schema)"
             )
         return next(iter(self._programs.values())).coverage
+
+    def longest_static(self, schema: pa.Schema, weight: Callable[[str], int] = len) -> str | None:
+        """The static text of the heaviest way through the template; None when all of it is row-wise."""
+        block = self._program(schema.remove_metadata()).block
+        return None if block is None else longest_static(block, weight)
 
     @property
     def faults(self) -> tuple[str, ...]:

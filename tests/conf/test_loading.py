@@ -202,3 +202,12 @@ def test_unknown_environment_names_the_known_ones(folder: Path) -> None:
 def test_limits_of_an_unknown_channel() -> None:
     with pytest.raises(KeyError):
         conf.Channels().limits("fax")
+
+
+def test_the_price_of_sms(folder: Path) -> None:
+    assert load(folder).channels.sms.cost(3) is None
+    priced = load(folder, CARILLON_CHANNELS__SMS__PRICE_PER_SEGMENT="0.0075 EUR").channels
+    assert priced.sms.cost(3) == "0.0225 EUR"
+    assert priced.limits("sms").messages_per_batch_max == 500
+    told = complaint(folder, CARILLON_CHANNELS__SMS__PRICE_PER_SEGMENT="cheap")
+    assert "CARILLON_CHANNELS__SMS__PRICE_PER_SEGMENT: expected an amount and a currency" in told

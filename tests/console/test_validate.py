@@ -118,3 +118,20 @@ def test_the_translated_example_is_vectorised_wholly() -> None:
     assert translated >= {"email/subject.en.txt.j2", "push/body.en.txt.j2"}
     surveys = {one.name: one.coverage for one in survey(campaign)}
     assert all(surveys[name].share == 1 and not surveys[name].fallbacks for name in translated)
+
+
+def test_segments_and_cost_of_an_sms(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "{% if customer.email %}" + "x" * 161 + "{% else %}short{% endif %}{{ customer.first_name }}"
+    (workspace / "order_shipped" / "templates" / "sms" / "text.en.txt.j2").write_text(long)
+    (workspace / "order_shipped" / "templates" / "sms" / "text.de.txt.j2").write_text("Žluťoučký")
+    monkeypatch.setenv("CARILLON_CHANNELS__SMS__PRICE_PER_SEGMENT", "0.0075 EUR")
+    output = run(str(workspace / "order_shipped"), "--env", "local")[1]
+    lines = {line.split()[0]: line for line in output.splitlines() if "segment" in line}
+    assert lines["sms/text.en.txt.j2"].endswith("2 segments of GSM-7 before data, from 0.0150 EUR a message")
+    assert lines["sms/text.de.txt.j2"].endswith("1 segment of UCS-2 before data, from 0.0075 EUR a message")
+    assert "EUR" not in run(str(workspace / "order_shipped"))[1]
+    monkeypatch.delenv("CARILLON_CHANNELS__SMS__PRICE_PER_SEGMENT")
+    (one,) = json.loads(run(str(workspace / "order_shipped"), "--json", "--env", "local")[1])["campaigns"]
+    held = {part["template"]: part.get("sms") for part in one["templates"]}
+    assert held["sms/text.en.txt.j2"] == {"segments": 2, "encoding": "GSM-7", "cost": None}
+    assert held["push/title.en.txt.j2"] is None

@@ -32,6 +32,12 @@ def render(
         bool, typer.Option(help="Render with both engines; exit with 1 at a difference.")
     ] = False,
     schema: Annotated[bool, typer.Option(help="Print what the template reads, and render nothing.")] = False,
+    types: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type", help="PATH=timestamp, date or decimal: what JSON has no type for. Repeatable."
+        ),
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder that includes are named from.")] = None,
 ) -> None:
     """Render a template over rows; each output line is {"row", "text"} or {"row", "error"}."""
@@ -49,7 +55,7 @@ def render(
             _fail("no rows: give --data rows.jsonl, or --data - for standard input")
             return
         text = sys.stdin.read() if str(data) == "-" else data.read_text(encoding="utf-8")
-        batch = tool.batch_of(tool.read_rows(text.splitlines(), str(data)))
+        batch = tool.batch_of(tool.typed(tool.read_rows(text.splitlines(), str(data)), types or ()))
         context = RenderContext(locale=locale)
         if compare:
             difference = tool.first_difference(name, sources, batch, html=html, context=context)

@@ -7,7 +7,10 @@ rows together unless a schema is given. Does not parse a command line.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +75,77 @@ def _encodable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_encodable(k): _encodable(v) for k, v in value.items()}
     return value
+
+
+def typed(rows: list[dict[str, Any]], types: Iterable[str]) -> list[dict[str, Any]]:
+    """The rows with the values at some paths converted: `order.placed_at=timestamp`, `orders[].day=date`."""
+    for one in types:
+        path, _, kind = one.partition("=")
+        if kind not in _TYPES:
+            raise DataError(f"--type {one}: write PATH=TYPE, with a TYPE of {', '.join(_TYPES)}")
+        steps = path.replace("[]", "").split(".")
+        found = False
+        for number, row in enumerate(rows, 1):
+            try:
+                found = _convert(row, steps, _TYPES[kind]) or found
+            except (ValueError, ArithmeticError):
+                raise DataError(f"row {number}: {path} is no {kind}: expected {_EXPECTED[kind]}") from None
+        if rows and not found:
+            raise DataError(f"--type {one}: no row has {path!r}")
+    return rows
+
+
+def _convert(value: Any, steps: list[str], convert: Callable[[Any], Any]) -> bool:
+    """Converts in place; whether the path is there. Lists are gone through, null stays null."""
+    if isinstance(value, list):
+        found = [_convert(item, steps, convert) for item in value]  # all of them, not up to the first
+        return any(found)
+    if not isinstance(value, dict) or steps[0] not in value:
+        return False
+    if len(steps) > 1:
+        return _convert(value[steps[0]], steps[1:], convert)
+    held = value[steps[0]]
+    if isinstance(held, list):
+        value[steps[0]] = [None if item is None else convert(item) for item in held]
+    elif held is not None:
+        value[steps[0]] = convert(held)
+    return True
+
+
+_ZONED = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
+
+
+def _timestamp(value: Any) -> datetime:
+    if not isinstance(value, str) or not _ZONED.fullmatch(value):
+        raise ValueError
+    # Python 3.10 reads neither Z nor a fraction of other than three or six digits.
+    text = value.upper().replace("Z", "+00:00").replace(" ", "T")
+    whole, zone = text[:19], text[-6:]
+    parsed = datetime.fromisoformat(f"{whole}.{text[20:-6]:0<6}{zone}")
+    return parsed.astimezone(timezone.utc)
+
+
+def _date(value: Any) -> date:
+    if not isinstance(value, str):
+        raise ValueError
+    return date.fromisoformat(value)
+
+
+def _decimal(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError
+    made = Decimal(str(value))
+    if not made.is_finite():
+        raise ValueError
+    return made
+
+
+_TYPES: Mapping[str, Callable[[Any], Any]] = {"timestamp": _timestamp, "date": _date, "decimal": _decimal}
+_EXPECTED = {
+    "timestamp": "RFC 3339 such as 2026-03-01T09:30:00Z",
+    "date": "such as 2026-03-01",
+    "decimal": "a number, or its text",
+}
 
 
 def batch_of(rows: list[dict[str, Any]], schema: pa.Schema | None = None) -> pa.RecordBatch:

@@ -79,3 +79,41 @@ def test_rows_of_other_shapes_are_refused() -> None:
 
 def test_lone_surrogates_are_replaced() -> None:
     assert tool.read_rows(['{"a": ["\\ud800x", "\\ud83d\\ude00"]}']) == [{"a": ["\ufffdx", "😀"]}]
+
+
+@pytest.mark.parametrize("more", [[], ["--compare"], ["--engine", "jinja2"]])
+def test_types_that_json_does_not_have(folder: Path, more: list[str]) -> None:
+    (folder / "t.j2").write_text(
+        "{{ day|date('d.M.y') }} {% for o in orders %}{{ o.at|time('HH:mm') }} {{ o.sum + 1 }};{% endfor %}"
+    )
+    rows = [
+        {"day": "2026-03-01", "orders": [{"at": "2026-03-01T09:30:00.5+02:00", "sum": "1.10"}]},
+        {"day": "2026-12-24", "orders": [{"at": "2026-03-01T23:59:59z", "sum": 7}, {"at": None, "sum": 2.5}]},
+        {"orders": []},
+    ]
+    (folder / "t.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    types = ["--type", "day=date", "--type", "orders[].at=timestamp", "--type", "orders.sum=decimal"]
+    done = _run(folder / "t.j2", "--data", folder / "t.jsonl", *types, *more)
+    assert done.exit_code == 0, done.stderr
+    first, second, third = map(json.loads, done.stdout.splitlines())
+    assert first["text"] == "1.3.2026 07:30 2.10;"
+    assert second["error"]["line"] == 1
+    assert (third["error"]["kind"], third["error"]["variable"]) == ("type", "day")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("day=dat", "--type day=dat: write PATH=TYPE, with a TYPE of timestamp, date, decimal"),
+        ("day", "--type day: write PATH=TYPE"),
+        ("day=timestamp", "row 1: day is no timestamp: expected RFC 3339 such as 2026-03-01T09:30:00Z"),
+        ("n=decimal", "row 2: n is no decimal: expected a number, or its text"),
+        ("a.b=date", "--type a.b=date: no row has 'a.b'"),
+    ],
+)
+def test_wrong_types_are_one_line(folder: Path, given: str, told: str) -> None:
+    (folder / "t.jsonl").write_text('{"day": "2026-03-01", "n": 1}\n{"day": null, "n": "x"}')
+    done = _run(folder / "templates/sms/text.en.txt.j2", "--data", folder / "t.jsonl", "--type", given)
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == [done.stderr.strip()]
+    assert told in done.stderr

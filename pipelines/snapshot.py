@@ -18,6 +18,7 @@ from pyspark.sql.types import (
     LongType,
     ShortType,
     StringType,
+    StructField,
     StructType,
 )
 
@@ -63,7 +64,9 @@ def conform(extract: DataFrame) -> DataFrame:
 def build_snapshot(extract: DataFrame) -> DataFrame:
     """Grain: one row per row of the extract, in the columns of the audience table."""
     conformed = conform(extract)
-    return conformed.mapInArrow(find_invalid_channels, AUDIENCE.schema())
+    # Null is let through here, also in an id: a written version is counted and refused, a failed write is a trace.
+    fields = [StructField(field.name, field.dataType) for field in AUDIENCE.schema().fields]
+    return conformed.mapInArrow(find_invalid_channels, StructType(fields))
 
 
 def _can_hold(expected: DataType, found: DataType) -> bool:

@@ -24,7 +24,7 @@ from pipelines.runs import INCARNATION, UNIT, make_run_work, run_pipeline
 from pipelines.units import UnitRunner
 
 #: A run id becomes part of object names and of Kafka's transactional ids.
-RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def run_campaign(spark: SparkSession, settings: Settings, campaign_id: str, run_id: str) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def run_campaign(spark: SparkSession, settings: Settings, campaign_id: str, run_
 
     Raises `InputError` for an unknown or triggered campaign or an unusable run id, and what `UnitRunner.run` raises.
     """
-    if not RUN_ID.match(run_id):
+    if not RUN_ID.fullmatch(run_id):
         raise InputError(
             f"run id '{run_id}' cannot be used: found other characters than letters, digits, '.', '_' and '-', or more "
             "than 100. Name it like 2026-03-01 or weekly.9."

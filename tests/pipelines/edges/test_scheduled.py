@@ -1,0 +1,136 @@
+"""Scheduled runs on real servers: once for each run id, resumed where they ended, refused when they make no sense."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from conf import Settings
+from pipelines.edges.audience import NoAudienceError
+from pipelines.edges.scheduled import run_campaign
+from pipelines.errors import InputError
+from tests.builders import audience_row, consent, make_campaign, scheduled_campaign
+from tests.pipelines.edges.workspace import Workspace, people
+
+pytestmark = pytest.mark.usefixtures("fresh_topics")
+LOYAL = "array_contains(segments, 'loyal')"
+
+
+@pytest.fixture
+def workspace(spark: SparkSession, settings: Settings) -> Workspace:
+    made = Workspace(spark, settings)
+    others = [
+        audience_row("c-3", segments=["new"]),
+        audience_row("c-4", phone=None, consents=[consent("email", "marketing", False)]),
+    ]
+    made.promote([*people("c-1", "c-2"), *others])
+    return made
+
+
+def run(workspace: Workspace, campaign: str = "letter", run_id: str = "r-1") -> dict[str, Any]:
+    return run_campaign(workspace.spark, workspace.settings, campaign, run_id)
+
+
+def test_a_run_is_sent_once_whatever_changes_later(workspace: Workspace) -> None:
+    workspace.publish(scheduled_campaign(LOYAL))
+    first = run(workspace)
+    sent = [
+        (("r-1", "letter", who, channel, "decide", "sent", None))
+        for who in ("c-1", "c-2")
+        for channel in ("email", "sms")
+    ]
+    expected = Counter(
+        [
+            *sent,
+            ("r-1", "letter", "c-4", "email", "decide", "excluded", "no_consent"),
+            ("r-1", "letter", "c-4", "sms", "decide", "excluded", "no_address"),
+        ]
+    )
+    assert workspace.decisions() == expected
+    empty = {"held": 0, "failed": {}}
+    assert first["campaigns"] == {
+        "letter": {
+            "email": {"considered": 3, "sent": 2, "excluded": {"no_consent": 1}, "published": 2, **empty},
+            "sms": {"considered": 3, "sent": 2, "excluded": {"no_address": 1}, "published": 2, **empty},
+        }
+    }
+    workspace.check()
+    workspace.publish(scheduled_campaign("true", status="paused"))
+    workspace.promote(people("c-9"))
+    again = run(workspace)
+    assert (first.pop("already_complete"), again.pop("already_complete")) == (False, True)
+    assert again == first
+    assert workspace.decisions() == expected
+    # Another run id is another run: everybody again, by the rule and the snapshot of now.
+    run(workspace, run_id="r-2")
+    paused = [("r-2", "letter", "c-9", c, "decide", "excluded", "campaign_paused") for c in ("email", "sms")]
+    assert workspace.decisions() == expected + Counter(paused)
+    workspace.check()
+
+
+def test_a_run_that_died_is_resumed_with_what_it_pinned(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pinned,) = workspace.publish(scheduled_campaign(channels=["sms"]))
+
+    def die(*_: object) -> None:
+        raise InputError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.units.UnitRunner.publish", die)
+        with pytest.raises(InputError, match="killed"):
+            run(workspace)
+    workspace.promote(people("c-9"))
+    workspace.publish(make_campaign(campaign_id="letter"))  # not even scheduled any more
+    result = run(workspace)
+    assert result["campaigns"]["letter"]["sms"]["published"] == 3
+    assert {batch["campaign_version"] for batch in workspace.batches()} == {pinned}
+    workspace.check()
+
+
+def test_a_run_that_died_after_publishing_publishes_nothing_again(workspace: Workspace) -> None:
+    workspace.publish(scheduled_campaign(channels=["sms"]))
+    first = run(workspace)
+    (result,) = [item.name for item in workspace.objects.list("results/")]
+    workspace.objects.delete(result)
+    second = run(workspace)
+    assert second == first
+    workspace.check()
+    assert workspace.ledger().count() == 4
+
+
+@pytest.mark.parametrize(
+    ("campaign", "run_id", "complaint"),
+    [
+        ("lettre", "r-1", r"campaign 'lettre' is not published in this lake\. Published: letter, welcome\."),
+        ("welcome", "r-1", r"campaign 'welcome' is triggered: it is sent by send_triggered"),
+        ("letter", "../r", r"run id '\.\./r' cannot be used"),
+        ("letter", "", r"run id '' cannot be used"),
+        ("letter", "r" * 101, r"cannot be used"),
+        ("letter", "r-1\n", r"cannot be used"),
+    ],
+)
+def test_runs_that_make_no_sense(workspace: Workspace, campaign: str, run_id: str, complaint: str) -> None:
+    workspace.publish(scheduled_campaign(), make_campaign())
+    with pytest.raises(InputError, match=complaint):
+        run(workspace, campaign, run_id)
+    assert workspace.objects.list("manifests/") == []
+
+
+def test_a_broken_audience_rule_is_named_and_not_pinned(workspace: Workspace) -> None:
+    workspace.publish(scheduled_campaign("shoe_size > 40"))
+    with pytest.raises(InputError, match=r"campaign 'letter' audience\.where: .*shoe_size"):
+        run(workspace)
+    workspace.publish(scheduled_campaign("customer_id = 'c-1'", channels=["sms"]))
+    assert run(workspace)["campaigns"]["letter"]["sms"]["sent"] == 1
+
+
+def test_without_an_audience_nothing_is_pinned(spark: SparkSession, settings: Settings) -> None:
+    bare = Workspace(spark, settings)
+    bare.publish(scheduled_campaign())
+    with pytest.raises(NoAudienceError):
+        run(bare)
+    assert bare.objects.list("manifests/") == []

@@ -34,7 +34,7 @@ def listen(spark: SparkSession) -> threading.Event:
     stopping = threading.Event()
     gateway = spark.sparkContext._gateway
     assert gateway is not None
-    ensure_callback_server_started(gateway)
+    ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call] # pyspark gives it no types
     handler = _Handler(stopping)
     for name in SIGNALS:
         gateway.jvm.sun.misc.Signal.handle(gateway.jvm.sun.misc.Signal(name), handler)

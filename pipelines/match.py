@@ -94,7 +94,7 @@ def match_events(events: DataFrame, campaigns: Sequence[tuple[str, Campaign]]) -
 
 def _match_event(events: DataFrame, digest: str, campaign: Campaign) -> DataFrame:
     assert campaign.trigger is not None
-    named = events.where(F.col("type") == campaign.trigger.event).select(
+    named = events.where(F.col("type") == F.lit(campaign.trigger.event)).select(
         F.lit("event").alias("source"),
         F.col("event_id").alias("source_id"),
         F.lit(campaign.campaign_id).alias("campaign_id"),

@@ -55,7 +55,7 @@ def test_what_is_not_sparks_stays_as_it_is(spark: SparkSession) -> None:
 def test_an_s3_that_refuses_is_named(spark: SparkSession, servers: EmbeddedServers) -> None:
     bucket = "refusing"
     servers.s3.create_bucket(bucket)
-    hadoop: Any = spark._jsc.hadoopConfiguration()  # type: ignore[attr-defined]
+    hadoop: Any = spark._jsc.hadoopConfiguration()
     with FaultyS3(servers.s3.endpoint_url, lambda *_: Fault(status=403, error_code="AccessDenied")) as door:
         # A bucket of its own: Hadoop keeps one file system for each, and the session's has another endpoint.
         hadoop.set(f"fs.s3a.bucket.{bucket}.endpoint", door.endpoint_url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def test_of_two_creators_one_wins_and_its_content_stays(settings: Settings) -> N
     one, two = ObjectStore(settings.lake), ObjectStore(settings.lake)
     for number in range(ROUNDS):
         name = f"race/{number}"
-        won = at_once(lambda n=name: one.create(n, b"one"), lambda n=name: two.create(n, b"two"))
+        won = at_once(partial(one.create, name, b"one"), partial(two.create, name, b"two"))
         assert sorted(won) == [False, True]
         assert one.read(name) == (b"one" if won[0] else b"two")
 
@@ -111,9 +112,16 @@ def test_a_published_campaign_is_picked_up_and_its_bundle_is_there_first(
     assert reader.active_digests() == {}
     first, second = make_campaign(), make_campaign(name="Welcome back")
     written: list[str] = []
-    write, create = objects.write, objects.create
-    monkeypatch.setattr(objects, "write", lambda name, body: (written.append(name), write(name, body))[1])
-    monkeypatch.setattr(objects, "create", lambda name, body: (written.append(name), create(name, body))[1])
+
+    def noting(call: Callable[[str, bytes], Any]) -> Callable[[str, bytes], Any]:
+        def note(name: str, content: bytes) -> Any:
+            written.append(name)
+            return call(name, content)
+
+        return note
+
+    monkeypatch.setattr(objects, "write", noting(objects.write))
+    monkeypatch.setattr(objects, "create", noting(objects.create))
     digest = writer.publish(first)
     assert written == [f"campaigns/bundles/{digest}.json", "campaigns/active/welcome.json"]
     assert reader.active_digests() == {"welcome": digest}
@@ -171,10 +179,8 @@ def manifest(**changes: Any) -> Manifest:
 def test_a_manifest_is_pinned_once_whoever_asks(settings: Settings, objects: ObjectStore) -> None:
     store, rival = ManifestStore(objects), ManifestStore(ObjectStore(settings.lake))
     for unit in range(ROUNDS):
-        pinned = at_once(
-            lambda u=unit: store.pin("life", u, lambda: manifest(unit=u, audience_version=1)),
-            lambda u=unit: rival.pin("life", u, lambda: manifest(unit=u, audience_version=2)),
-        )
+        made = [partial(manifest, unit=unit, audience_version=version) for version in (1, 2)]
+        pinned = at_once(partial(store.pin, "life", unit, made[0]), partial(rival.pin, "life", unit, made[1]))
         assert sorted(is_new for _, is_new in pinned) == [False, True]
         assert pinned[0][0] == pinned[1][0] == store.find("life", unit)
     again, is_new = store.pin("life", 0, lambda: pytest.fail("made again"))

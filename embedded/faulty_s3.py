@@ -88,7 +88,9 @@ def _handler(target: str, door: FaultyS3) -> type[BaseHTTPRequestHandler]:
             if not has_length:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            if self.command != "HEAD":  # a client takes what follows for the next answer, and waits for the rest
+            if (
+                self.command != "HEAD"
+            ):  # a client takes what follows for the next answer, and waits for the rest
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so

@@ -26,7 +26,7 @@ class _Handler:
         self._stopping.set()
 
     class Java:
-        implements = ["sun.misc.SignalHandler"]
+        implements = ("sun.misc.SignalHandler",)
 
 
 def listen(spark: SparkSession) -> threading.Event:

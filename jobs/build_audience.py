@@ -16,17 +16,25 @@ from pipelines.edges.promotion import build_audience
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="build_audience", description=__doc__)
-    parser.add_argument("--extract", required=True, metavar="URI", help="a folder of Parquet files, s3a://BUCKET/FOLDER")
+    parser.add_argument(
+        "--extract", required=True, metavar="URI", help="a folder of Parquet files, s3a://BUCKET/FOLDER"
+    )
     parser.add_argument("--as-of", metavar="TIME", help="when the extract was taken, RFC 3339 (default: now)")
-    parser.add_argument("--accept-row-count", action="store_true", help="the number of rows is meant, however different")
-    parser.add_argument("--env", default="local", help="the environment in conf/environments (default: local)")
+    parser.add_argument(
+        "--accept-row-count", action="store_true", help="the number of rows is meant, however different"
+    )
+    parser.add_argument(
+        "--env", default="local", help="the environment in conf/environments (default: local)"
+    )
     parsed = parser.parse_args(arguments)
     parsed.as_of = parsed.as_of or datetime.now(timezone.utc).isoformat()
     try:
         if datetime.fromisoformat(parsed.as_of.replace("Z", "+00:00")).tzinfo is None:
             raise ValueError
     except ValueError:
-        parser.error(f"--as-of '{parsed.as_of}' is not an RFC 3339 time with a zone, such as 2026-03-01T09:00:00Z")
+        parser.error(
+            f"--as-of '{parsed.as_of}' is not an RFC 3339 time with a zone, such as 2026-03-01T09:00:00Z"
+        )
     return parsed
 
 
@@ -35,7 +43,11 @@ def build(arguments: argparse.Namespace) -> None:
     spark = open_session("build-audience", settings)
     try:
         snapshot = build_audience(
-            spark, settings, arguments.extract, arguments.as_of.replace("Z", "+00:00"), arguments.accept_row_count
+            spark,
+            settings,
+            arguments.extract,
+            arguments.as_of.replace("Z", "+00:00"),
+            arguments.accept_row_count,
         )
         print(json.dumps(asdict(snapshot)), flush=True)
     finally:

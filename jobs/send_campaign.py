@@ -15,8 +15,12 @@ from pipelines.edges.scheduled import run_campaign
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="send_campaign", description=__doc__)
     parser.add_argument("--campaign", required=True, metavar="KEY", help="the campaign_id, as published")
-    parser.add_argument("--run-id", required=True, metavar="ID", help="names this run; the same id resumes it")
-    parser.add_argument("--env", default="local", help="the environment in conf/environments (default: local)")
+    parser.add_argument(
+        "--run-id", required=True, metavar="ID", help="names this run; the same id resumes it"
+    )
+    parser.add_argument(
+        "--env", default="local", help="the environment in conf/environments (default: local)"
+    )
     return parser.parse_args(arguments)
 
 

@@ -14,7 +14,9 @@ from pipelines.edges.stream import TriggeredStream
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="send_triggered", description=__doc__)
-    parser.add_argument("--env", default="local", help="the environment in conf/environments (default: local)")
+    parser.add_argument(
+        "--env", default="local", help="the environment in conf/environments (default: local)"
+    )
     parser.add_argument("--available-now", action="store_true", help="work on what is there now, then exit")
     return parser.parse_args(arguments)
 

@@ -64,7 +64,9 @@ def cut_batches(
     if isinstance(separated, pa.ChunkedArray):
         separated = separated.combine_chunks()
     _, offsets_buffer, data = separated.buffers()
-    ends = np.frombuffer(offsets_buffer, dtype=np.int64)[separated.offset : separated.offset + len(separated) + 1]
+    ends = np.frombuffer(offsets_buffer, dtype=np.int64)[
+        separated.offset : separated.offset + len(separated) + 1
+    ]
     room = limits.batch_bytes_max - _envelope_bytes_max()
     view = memoryview(data)
     start, index = 0, 0

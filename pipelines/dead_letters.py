@@ -58,7 +58,9 @@ def to_record(row: dict[str, Any], pipeline: str) -> Record:
         "detail": row["detail"] or "",
         "dead_lettered_by": pipeline,
     }
-    return Record(TOPIC, row["key"], row["value"], tuple((name, text.encode()) for name, text in headers.items()))
+    return Record(
+        TOPIC, row["key"], row["value"], tuple((name, text.encode()) for name, text in headers.items())
+    )
 
 
 def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[list[dict[str, Any]]]:

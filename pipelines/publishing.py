@@ -108,7 +108,10 @@ def _publish(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
                 (outcome, send_partition, index, campaign_id, channel, 1, 0, 0, message_id, reason, detail)
             )
         scope = BatchScope(plan.pipeline, plan.unit, send_partition, index, channel, campaign_id, version)
-        made = [to_record(batch, plan.clock) for batch in cut_batches(payloads, scope, plan.channels.limits(channel))]
+        made = [
+            to_record(batch, plan.clock)
+            for batch in cut_batches(payloads, scope, plan.channels.limits(channel))
+        ]
         records.extend(made)
         size = sum(len(record.value or b"") for record in made)
         counted = ("published", send_partition, index, campaign_id, channel, len(payloads), len(made), size)
@@ -116,13 +119,16 @@ def _publish(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
     publish_chunk(plan.target, plan.key(send_partition), Position(plan.unit, index), records)
     columns = list(zip(*account, strict=True))
     return pa.RecordBatch.from_arrays(
-        [pa.array(column, type=field.type) for column, field in zip(columns, _ACCOUNT, strict=True)], schema=_ACCOUNT
+        [pa.array(column, type=field.type) for column, field in zip(columns, _ACCOUNT, strict=True)],
+        schema=_ACCOUNT,
     )
 
 
 def _groups(chunk: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
     """The rows of each (campaign version, channel), in the order of their names; order within is kept."""
-    keys = chunk.select(["campaign_version", "channel"]).group_by(["campaign_version", "channel"]).aggregate([])
+    keys = (
+        chunk.select(["campaign_version", "channel"]).group_by(["campaign_version", "channel"]).aggregate([])
+    )
     pairs = sorted(zip(keys["campaign_version"].to_pylist(), keys["channel"].to_pylist(), strict=True))
     for version, channel in pairs:
         mask = pc.and_(pc.equal(chunk["campaign_version"], version), pc.equal(chunk["channel"], channel))

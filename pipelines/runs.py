@@ -25,7 +25,9 @@ def run_pipeline(campaign_id: str, run_id: str) -> str:
     return f"run-{campaign_id}-{run_id}"
 
 
-def make_run_work(run_id: str, manifest: Manifest, versions: dict[str, Campaign], audience: DataFrame) -> Work:
+def make_run_work(
+    run_id: str, manifest: Manifest, versions: dict[str, Campaign], audience: DataFrame
+) -> Work:
     """The work of one run; `versions` holds exactly one campaign."""
     ((digest, campaign),) = versions.items()
     members = match_audience(audience, digest, campaign, run_id, F.lit(manifest.decided_at))

@@ -121,7 +121,9 @@ class UnitRunner:
         versions = {digest: self.campaigns.load(digest) for digest in manifest.campaigns.values()}
         return versions, self.lake.read(AUDIENCE, manifest.audience_version)
 
-    def conclude(self, unit: int, manifest: Manifest, books: Books, refused: dict[str, int]) -> dict[str, Any]:
+    def conclude(
+        self, unit: int, manifest: Manifest, books: Books, refused: dict[str, int]
+    ) -> dict[str, Any]:
         """Balance the books and write the result."""
         books.check(f"{self.pipeline} unit {unit}")
         result = {

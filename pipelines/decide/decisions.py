@@ -15,7 +15,9 @@ from schemas.tables import table
 LEDGER = table("ledger")
 
 
-def decide(candidates: DataFrame, clock: Column, pipeline: str, unit: int, audience_version: int) -> DataFrame:
+def decide(
+    candidates: DataFrame, clock: Column, pipeline: str, unit: int, audience_version: int
+) -> DataFrame:
     """Run all gates. `candidates` carries `customer` (struct, null when unknown), `granted` (boolean, null when never
     recorded) and `is_repeated` (the same message was decided before, see `pipelines.repeats`).
 
@@ -32,7 +34,9 @@ def render_failures(decisions: DataFrame, failures: DataFrame) -> DataFrame:
     `failures`: one row per message_id with `outcome` ('failed' or 'excluded'), `reason`, `detail`. Grain of the
     result: one row per decision_id, stage 'render'. message_id is unique among the sent decisions of a unit.
     """
-    corrected = decisions.drop("decision", "reason", "detail", "stage").join(failures, on="message_id", how="inner")
+    corrected = decisions.drop("decision", "reason", "detail", "stage").join(
+        failures, on="message_id", how="inner"
+    )
     rows = corrected.withColumn("decision", F.col("outcome")).withColumn("stage", F.lit("render"))
     return rows.select(*[field.name for field in LEDGER.schema().fields])
 

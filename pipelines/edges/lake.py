@@ -30,7 +30,9 @@ class DeltaLake:
         """Create the table when it is not there; adds nothing to one that is."""
         if DeltaTable.isDeltaTable(self._spark, self.path(table)):
             return
-        builder = DeltaTable.createIfNotExists(self._spark).location(self.path(table)).addColumns(table.schema())
+        builder = (
+            DeltaTable.createIfNotExists(self._spark).location(self.path(table)).addColumns(table.schema())
+        )
         builder.partitionedBy(*table.partition_by).execute()
 
     def version(self, table: Table) -> int:

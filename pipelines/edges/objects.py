@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from conf import Lake
 
+
 class StorageError(Exception):
     """The S3 endpoint did not do what was asked; the message says which object, what was found and what to check."""
 

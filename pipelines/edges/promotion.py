@@ -10,8 +10,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
 from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
 
 from conf import Settings
 from pipelines.edges.audience import AudiencePointer, Snapshot
@@ -20,7 +20,6 @@ from pipelines.edges.objects import ObjectStore
 from pipelines.errors import InputError
 from pipelines.snapshot import AUDIENCE, RefusedError, build_snapshot
 from schemas.expectations import AUDIENCE_EXPECTATIONS, Expectation, row_count_expectation
-
 
 #: Results list customers' values unless told otherwise, and these go to logs.
 _COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}

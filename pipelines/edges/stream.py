@@ -32,7 +32,9 @@ _POLL_S = 0.2
 class TriggeredStream:
     """The stream of triggers and customer events."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, report: Callable[[dict[str, object]], None]) -> None:
+    def __init__(
+        self, spark: SparkSession, settings: Settings, report: Callable[[dict[str, object]], None]
+    ) -> None:
         self._spark = spark
         self._settings = settings
         self._report = report

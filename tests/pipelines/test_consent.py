@@ -63,6 +63,8 @@ CASES: tuple[tuple[str, list[Row] | None, list[tuple[bool, Any, str]], bool | No
     ("withdrawn, then given", snapshot(True), [(False, NEWER, "e-1"), (True, NEWER + HOUR, "e-0")], True),
     ("a tie: the later event id", snapshot(True), [(True, NEWER, "e-1"), (False, NEWER, "e-2")], False),
     ("a tie: the later event id again", snapshot(True), [(False, NEWER, "e-1"), (True, NEWER, "e-2")], True),
+    ("a tie that came the other way round", [], [(False, NEWER, "e-2"), (True, NEWER, "e-1")], False),
+    ("and the other answer", [], [(True, NEWER, "e-2"), (False, NEWER, "e-1")], True),
     ("the same event twice", snapshot(True), [(False, NEWER, "e-1"), (False, NEWER, "e-1")], False),
 )
 

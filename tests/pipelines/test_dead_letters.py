@@ -86,6 +86,9 @@ def test_chunks_are_bounded_and_do_not_depend_on_the_batches(sizes: list[int], c
     for records in chunks:
         assert 0 < len(records) <= 5
         assert len(records) == 1 or sum(len(record.value or b"") for record in records) <= 100
+    for records, following in pairwise(chunks):
+        size = sum(len(record.value or b"") for record in (*records, following[0]))
+        assert len(records) == 5 or size > 100
 
 
 def test_the_account_counts_reasons(monkeypatch: pytest.MonkeyPatch) -> None:

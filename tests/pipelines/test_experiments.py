@@ -44,6 +44,11 @@ def test_assignment_follows_the_weights_is_sticky_and_independent_between_campai
     assert chi_square(both, WEIGHTS) < CHI_SQUARE_2_MAX
 
 
+def test_the_smallest_weights_are_kept_to_the_point(spark: SparkSession) -> None:
+    thirds = {"a": 1, "b": 1, "c": 1}
+    assert chi_square(Counter(assigned(spark, "thirds", thirds)), thirds) < CHI_SQUARE_2_MAX
+
+
 def test_edges_of_weights(spark: SparkSession) -> None:
     few = spark.createDataFrame([("",), ("é🙂",), ("x" * 256,)], "c string")
     assert assigned(spark, "one", {"only": 10_000}, few) == ["only"] * 3

@@ -2,6 +2,7 @@
 `ConfError`."""
 
 from conf.errors import ConfError
+from conf.house import Decide, HouseCap
 from conf.kafka import Kafka
 from conf.lake import Lake
 from conf.loading import load
@@ -11,6 +12,8 @@ __all__ = [
     "ChannelLimits",
     "Channels",
     "ConfError",
+    "Decide",
+    "HouseCap",
     "Kafka",
     "Lake",
     "Links",

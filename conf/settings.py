@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from conf.base import Section
+from conf.house import Decide
 from conf.kafka import Kafka
 from conf.lake import Lake
 
@@ -123,6 +124,7 @@ class Settings(Section):
     stream: Stream = Field(default_factory=Stream, validate_default=True)
     publish: Publish = Publish()
     channels: Channels = Channels()
+    decide: Decide = Decide()
     links: Links
 
     @field_validator("stream")

@@ -12,7 +12,10 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from conf.house import Decide
 from pipelines.campaigns import Campaign
+from pipelines.campaigns.hours import NO_RULES
+from pipelines.decide.policy import POLICY_TYPE, policy_literal, policy_row
 from pipelines.errors import InputError
 from pipelines.experiments import assign_variant, cumulate, variants_literal
 from pipelines.identity import message_id_column, send_partition_column, uuid5_column
@@ -21,7 +24,7 @@ from schemas.tables import table
 #: What is known of a campaign when candidates are made: one row per active bundle.
 CAMPAIGN_COLUMNS = (
     "campaign_id string, campaign_version string, campaign_status string, kind string, consent_topic string, "
-    "channels array<string>, variants array<struct<variant string, upto int>>"
+    f"channels array<string>, variants array<struct<variant string, upto int>>, policy {POLICY_TYPE}"
 )
 
 #: As `select_events` returns them, as far as matching reads them.
@@ -51,13 +54,19 @@ CANDIDATE_COLUMNS = (
     "expires_at",
     "data",
     "origin",
+    "policy",
 )
 
 
-def campaigns_frame(spark: SparkSession, campaigns: Sequence[tuple[str, Campaign]]) -> DataFrame:
-    """The campaigns as rows. Grain: one row per campaign_id. Small: it is broadcast."""
+def campaigns_frame(
+    spark: SparkSession, campaigns: Sequence[tuple[str, Campaign]], house: Decide = NO_RULES
+) -> DataFrame:
+    """The campaigns as rows, with the rules of the house. Grain: one row per campaign_id. Small: it is broadcast."""
     rows = [
-        (c.campaign_id, digest, c.status, c.kind, c.topic, list(c.channels), cumulate(c.variants))
+        (
+            *(c.campaign_id, digest, c.status, c.kind, c.topic, list(c.channels), cumulate(c.variants)),
+            policy_row(c, house),
+        )
         for digest, c in campaigns
     ]
     return spark.createDataFrame(rows, CAMPAIGN_COLUMNS)
@@ -76,10 +85,13 @@ def match_triggers(triggers: DataFrame, campaigns: DataFrame) -> DataFrame:
         "expires_at",
         "data",
         _origin().alias("origin"),
+        "policy",
     )
 
 
-def match_events(events: DataFrame, campaigns: Sequence[tuple[str, Campaign]]) -> DataFrame | None:
+def match_events(
+    events: DataFrame, campaigns: Sequence[tuple[str, Campaign]], house: Decide = NO_RULES
+) -> DataFrame | None:
     """The events that fire a campaign. Grain: one row per (record, campaign, channel); None when no campaign names an
     event. An event nobody asked for, or whose condition does not hold, considers nobody: it is no candidate.
     Raises `InputError` for a condition that Spark does not understand."""
@@ -87,12 +99,12 @@ def match_events(events: DataFrame, campaigns: Sequence[tuple[str, Campaign]]) -
     for digest, campaign in campaigns:
         if campaign.trigger is None or campaign.trigger.event is None:
             continue
-        one = _match_event(events, digest, campaign)
+        one = _match_event(events, digest, campaign, house)
         fired = one if fired is None else fired.unionByName(one)
     return fired
 
 
-def _match_event(events: DataFrame, digest: str, campaign: Campaign) -> DataFrame:
+def _match_event(events: DataFrame, digest: str, campaign: Campaign, house: Decide) -> DataFrame:
     assert campaign.trigger is not None
     named = events.where(F.col("type") == F.lit(campaign.trigger.event)).select(
         F.lit("event").alias("source"),
@@ -108,6 +120,7 @@ def _match_event(events: DataFrame, digest: str, campaign: Campaign) -> DataFram
         F.lit(None).cast("timestamp").alias("expires_at"),
         F.col("properties").alias("data"),
         _origin().alias("origin"),
+        policy_literal(campaign, house).alias("policy"),
     )
     exploded = named.withColumn("channel", F.explode("channels")).drop("channels")
     if not campaign.trigger.when:
@@ -144,7 +157,12 @@ def check_audience_rule(spark: SparkSession, campaign: Campaign) -> None:
 
 
 def match_audience(
-    audience: DataFrame, digest: str, campaign: Campaign, run_id: str, clock: Column
+    audience: DataFrame,
+    digest: str,
+    campaign: Campaign,
+    run_id: str,
+    clock: Column,
+    house: Decide = NO_RULES,
 ) -> DataFrame:
     """A scheduled run: the members of the audience rule, each on every channel of the campaign.
     Grain: one row per (customer, channel); `customer` is the whole snapshot row. Raises `InputError` for a rule that
@@ -166,6 +184,7 @@ def match_audience(
         F.lit(None).cast("timestamp").alias("expires_at"),
         F.lit("{}").alias("data"),
         F.lit("run").alias("origin"),
+        policy_literal(campaign, house).alias("policy"),
         F.struct(*audience.columns).alias("customer"),
     )
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pipelines.campaigns import Campaign
+from pipelines.decide.policy import POLICY_TYPE
 from pipelines.decode import TRIGGERS
 from schemas.tables import table
 
@@ -34,7 +35,7 @@ CANDIDATE_SCHEMA = (
     "decision_id string, message_id string, source string, source_id string, campaign_id string, "
     "campaign_version string, campaign_status string, consent_topic string, channel string, "
     "customer_id string, send_partition int, variant string, occurred_at timestamp, expires_at timestamp, "
-    "data string, origin string"
+    f"data string, origin string, policy {POLICY_TYPE}"
 )
 TEMPLATES: Mapping[str, str] = {
     "email/subject.en.txt.j2": "Hello {{ customer.first_name }}",
@@ -151,6 +152,7 @@ def candidate_row(**changes: Any) -> Row:
         "expires_at": None,
         "data": "{}",
         "origin": f"{TRIGGERS.topic}/0/0",
+        "policy": None,
         "customer": audience_row(),
         "is_repeated": False,
         "granted": True,

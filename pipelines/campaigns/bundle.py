@@ -31,7 +31,7 @@ class Bundle:
 
 def bundle(campaign: Campaign) -> Bundle:
     """The bundle of a campaign; a pure function of its content."""
-    content = campaign.model_dump(mode="json")
+    content = campaign.model_dump(mode="json", by_alias=True)
     for key in _ORDERED:
         content[key] = [[name, value] for name, value in content[key].items()]
     document = {"format": FORMAT, "campaign": content}

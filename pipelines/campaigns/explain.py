@@ -5,7 +5,6 @@ Every error of pydantic yields one `Problem`; a kind not listed here keeps pydan
 
 from __future__ import annotations
 
-import types
 import typing
 from collections.abc import Sequence
 from typing import Any
@@ -68,14 +67,18 @@ def _show(value: Any) -> str:
 def _keys_beside(loc: Sequence[int | str]) -> list[str]:
     model: type[BaseModel] = CampaignSpec
     for part in loc[:-1]:
-        field = model.model_fields.get(str(part))
-        nested = _model_in(field.annotation) if field else None
+        if isinstance(part, int):  # an element of a list, whose model was found with the list
+            continue
+        by_key = {field.alias or name: field for name, field in model.model_fields.items()}
+        nested = _model_in(by_key[part].annotation) if part in by_key else None
         if nested is None:
             return []
         model = nested
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
-    return next((one for one in options if isinstance(one, type) and issubclass(one, BaseModel)), None)
+    """The model in `Model`, `Model | None` or `tuple[Model, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, typing.get_args(annotation))), None)

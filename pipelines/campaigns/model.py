@@ -10,71 +10,26 @@ from functools import cached_property
 from typing import Annotated, Literal
 
 import pyarrow as pa
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
+from pipelines.campaigns.keys import ChannelName, FieldName, Keys, Predicate, Slug, ZoneName
+from pipelines.campaigns.limits import FrequencyCap, Holdout, Rate
 from pipelines.campaigns.locales import LOCALE_PATTERN
 from pipelines.campaigns.parts import available_locales
+from pipelines.campaigns.timing import QuietHours, SendWindow
+from pipelines.campaigns.trigger import TriggerRule
 from pipelines.campaigns.types import canonical_ddl, parse_type
 
-SLUG_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 MAX_SMS_SEGMENTS = 10
-Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
-FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
-ChannelName = Literal["email", "sms", "push"]
 
 
-def _plain_predicate(text: str) -> str:
-    if not text.strip():
-        raise ValueError("the predicate is empty; leave the key out to match everything")
-    if ";" in text or "--" in text or "/*" in text:
-        raise ValueError("the predicate holds ';' or a comment; write one Spark SQL expression")
-    return text.strip()
-
-
-Predicate = Annotated[str, AfterValidator(_plain_predicate)]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class TriggerRule(_Frozen):
-    """What fires a triggered campaign: an explicit trigger naming it, or a customer event of one type."""
-
-    explicit: bool = Field(default=False, description="fired by records on the topic campaign.triggers")
-    event: str | None = Field(
-        default=None,
-        pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$",
-        description="the type of the customer event",
-    )
-    when: Predicate | None = Field(default=None, description="Spark SQL over the event's declared properties")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> TriggerRule:
-        if self.explicit == (self.event is not None):
-            raise ValueError("name exactly one source: 'explicit: true', or 'event: <type>'")
-        if self.explicit and self.when is not None:
-            raise ValueError(
-                "'when' needs 'event': an explicit trigger has already been decided by its producer"
-            )
-        return self
-
-
-class AudienceRule(_Frozen):
+class AudienceRule(Keys):
     """Whom a scheduled campaign considers."""
 
     where: Predicate = Field(description="Spark SQL over the columns of the audience snapshot")
 
 
-class SmsOptions(_Frozen):
+class SmsOptions(Keys):
     max_segments: int = Field(
         default=3, ge=1, le=MAX_SMS_SEGMENTS, description="longer texts fail as message_too_large"
     )
@@ -85,13 +40,13 @@ class SmsOptions(_Frozen):
     )
 
 
-class PushOptions(_Frozen):
+class PushOptions(Keys):
     data: dict[FieldName, str] = Field(
         default_factory=dict, description="extra key-value data for the app; each value is a template"
     )
 
 
-class CampaignSpec(_Frozen):
+class CampaignSpec(Keys):
     """The keys of `campaign.yaml`."""
 
     campaign_id: Slug = Field(description="equal to the folder's name")
@@ -111,6 +66,30 @@ class CampaignSpec(_Frozen):
     variants: dict[Slug, Annotated[int, Field(ge=1, le=10_000)]] = Field(
         default_factory=dict, description="A/B/n: variant name to relative weight"
     )
+    channel_choice: Literal["all", "first", "preferred"] = Field(
+        default="all",
+        description="every channel, the first by which the customer can be reached, or the preferred one (else first)",
+    )
+    quiet_hours: QuietHours | None = Field(
+        default=None, description="when nothing is sent, on the recipient's clock"
+    )
+    send_window: SendWindow | None = Field(
+        default=None, description="when alone it is sent, on the recipient's clock"
+    )
+    default_time_zone: ZoneName = Field(default="UTC", description="for recipients without a known time zone")
+    frequency_caps: tuple[FrequencyCap, ...] = Field(default=(), strict=False, description="all of them hold")
+    category: Slug | None = Field(
+        default=None, description="what caps count by; the consent topic when absent"
+    )
+    priority: int = Field(
+        default=50, ge=0, le=100, description="of several campaigns that compete, the highest wins"
+    )
+    lane: Literal["urgent", "bulk"] | None = Field(
+        default=None,
+        description="urgent is published first; the default of triggered transactional campaigns",
+    )
+    rate: Rate | None = Field(default=None, description="delivery rate; what is over it waits its turn")
+    holdout: Holdout | None = Field(default=None, description="customers who do not get it, to measure by")
     sms: SmsOptions = SmsOptions()
     push: PushOptions = PushOptions()
 
@@ -153,6 +132,10 @@ class CampaignSpec(_Frozen):
             )
         if self.kind == "scheduled" and (self.trigger is not None or self.data):
             raise ValueError("'trigger' and 'data' belong to triggered campaigns")
+        if self.kind == "triggered" and self.rate is not None and self.rate.ramp:
+            raise ValueError(
+                "'rate.ramp' belongs to scheduled campaigns: a trigger has no beginning to count from"
+            )
         return self
 
 

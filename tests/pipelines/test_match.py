@@ -9,7 +9,9 @@ from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from conf import Decide, HouseCap
 from pipelines.campaigns import Campaign
+from pipelines.decide.policy import POLICY_TYPE, policy_literal, policy_row
 from pipelines.decode import EVENTS, TRIGGERS, decode_records, select_events, select_triggers
 from pipelines.errors import InputError
 from pipelines.identity import uuid5
@@ -39,7 +41,26 @@ from tests.builders import (
     trigger,
 )
 
+#: Rules of the house, so that it shows where they are lost.
+HOUSE = Decide(quiet_from="22:00", quiet_to="08:00", frequency_caps=(HouseCap(at_most=3, per="week"),))
+
 MATCHED = ("source", "source_id", "campaign_id", "campaign_version", "channel", "customer_id", "origin")
+
+
+#: One of each kind of rule.
+RULES: Row = {
+    "trigger": {
+        "explicit": True,
+        "delay": "2 days",
+        "expires_after": "3 days",
+        "reentry": {"once_per": "plan"},
+    },
+    "quiet_hours": {"from": "21:00", "to": "07:00", "otherwise": "exclude"},
+    "send_window": {"days": ["mon"]},
+    "frequency_caps": [{"at_most": 1, "per": "7 days", "channel": "email", "category": "service"}],
+    "rate": {"per_minute": 5},
+    "holdout": {"percent": 2.5},
+}
 
 
 def triggers_of(spark: SparkSession, *documents: Row) -> DataFrame:
@@ -59,7 +80,7 @@ def matched(frame: DataFrame | None) -> list[tuple[Any, ...]]:
 
 def test_explicit_triggers_whole(spark: SparkSession) -> None:
     campaigns: list[tuple[str, Campaign]] = [
-        ("v1", make_campaign(channels=["email", "push"], variants={"a": 1, "b": 2})),
+        ("v1", make_campaign(None, channels=["email", "push"], variants={"a": 1, "b": 2}, **RULES)),
         ("v2", scheduled_campaign(status="paused")),
     ]
     triggers = triggers_of(
@@ -81,9 +102,12 @@ def test_explicit_triggers_whole(spark: SparkSession) -> None:
         "expires_at": NOW.replace(hour=10, minute=0),
         "data": '{"plan":"basic"}',
         "origin": "campaign.triggers/0/0",
+        "policy": policy_row(campaigns[0][1], HOUSE),
     }
     # A scheduled campaign cannot be triggered: it is as unknown as one that was never published.
-    unknown = known | dict.fromkeys(("campaign_version", "campaign_status", "consent_topic", "variants"))
+    unknown = known | dict.fromkeys(
+        ("campaign_version", "campaign_status", "consent_topic", "variants", "policy")
+    )
     unknown |= {"channel": None, "expires_at": None}
     expected = [
         {**known, "channel": "email"},
@@ -101,9 +125,9 @@ def test_explicit_triggers_whole(spark: SparkSession) -> None:
         "source string, source_id string, campaign_id string, campaign_version string, "
         "campaign_status string, consent_topic string, variants array<struct<variant string, upto int>>, "
         "channel string, customer_id string, occurred_at timestamp, expires_at timestamp, data string, "
-        "origin string"
+        f"origin string, policy {POLICY_TYPE}"
     )
-    found = match_triggers(triggers, campaigns_frame(spark, campaigns))
+    found = match_triggers(triggers, campaigns_frame(spark, campaigns, HOUSE))
     assert_df_equality(found, frame(spark, expected, schema), ignore_row_order=True, ignore_nullable=True)
 
 
@@ -218,3 +242,28 @@ def test_customers_are_attached_and_nobody_is_lost(spark: SparkSession) -> None:
     assert [row.decision_id for row in rows] == ["0", "1", "2"]
     assert found[0] == found[1] == audience.where("customer_id = 'c-1'").collect()[0].asDict(recursive=True)
     assert found[2] is None
+
+
+def test_the_rules_of_a_campaign_are_the_same_from_the_table_and_as_a_constant(spark: SparkSession) -> None:
+    ramped = {"per_minute": 9, "ramp": [{"minutes": 2, "per_minute": 3}, {"minutes": 1, "per_minute": 4}]}
+    campaigns = [
+        make_campaign(None, **RULES),
+        scheduled_campaign(campaign_id="ramped", rate=ramped, lane="urgent", priority=7, category="news"),
+        make_campaign(None, campaign_id="plain", topic="transactional"),
+    ]
+    for campaign in campaigns:
+        table_row = campaigns_frame(spark, [("v", campaign)], HOUSE).select("policy").collect()[0].policy
+        constant = spark.range(1).select(policy_literal(campaign, HOUSE).alias("policy")).collect()[0].policy
+        assert table_row == constant
+        assert table_row.asDict(recursive=True) == policy_row(campaign, HOUSE)
+    rows = [policy_row(campaign, HOUSE) for campaign in campaigns]
+    assert rows[1]["rate"] == [
+        {"first": 0, "minute": 0, "per_minute": 3},
+        {"first": 6, "minute": 2, "per_minute": 4},
+        {"first": 10, "minute": 3, "per_minute": 9},
+    ]
+    assert [row["lane"] for row in rows] == ["bulk", "urgent", "urgent"]
+    assert [row["category"] for row in rows] == ["reminders", "news", "transactional"]
+    # The rules of the house do not reach what the customer has asked for.
+    assert (rows[2]["caps"], rows[2]["holding"], rows[2]["house_holdout_bp"]) == (None, None, 0)
+    assert [cap["counts"] for cap in rows[0]["caps"]] == ["category", "all"]

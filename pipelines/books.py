@@ -90,6 +90,10 @@ class Books:
                 "keep the ledger and the manifest of this unit, and report it."
             )
 
+    def excluded(self, reason: str) -> int:
+        """How many were excluded for this reason."""
+        return sum(line.excluded[reason] for line in self.lines.values())
+
     def to_dict(self) -> dict[str, Any]:
         """Campaign → channel → counts."""
         campaigns: dict[str, dict[str, Any]] = {}

@@ -16,12 +16,29 @@ import pyarrow.compute as pc
 from conf import Channels
 from pipelines.batches import BatchScope, SendBatch, cut_batches, oversized
 from pipelines.campaigns import Campaign
+from pipelines.edges.control import ControlPoint, watch
 from pipelines.edges.progress import MarkerKey, Position
-from pipelines.edges.publisher import PublishTarget, Record, publish_chunk
+from pipelines.edges.publisher import PublishTarget, Record, UnitCancelledError, cancel_unit, publish_chunk
 from pipelines.links import LinkSettings
 from pipelines.messages import CompiledCampaign, compile_campaign
 from schemas.channels import channel as channel_named
 from schemas.reasons import reason as reason_named
+
+#: The columns of the ledger that a publishing task needs, beside the customer's snapshot row.
+PUBLISHED_COLUMNS = (
+    "message_id",
+    "customer_id",
+    "locale",
+    "variant",
+    "occurred_at",
+    "source",
+    "source_id",
+    "data",
+    "send_partition",
+    "campaign_id",
+    "campaign_version",
+    "channel",
+)
 
 #: The account of a task; one row per (chunk, campaign version, channel) for 'published', one per message for others.
 ACCOUNT_COLUMNS = (
@@ -63,6 +80,8 @@ class PublishPlan:
     channels: Channels
     links: LinkSettings
     messages_per_transaction: int
+    #: Where to look whether to go on; None for a stream, which nobody pauses.
+    control: ControlPoint | None
 
     def key(self, send_partition: int) -> MarkerKey:
         return MarkerKey(self.pipeline, self.incarnation, self.term, send_partition)
@@ -74,7 +93,16 @@ def publish_task(plan: PublishPlan) -> Callable[[Iterator[pa.RecordBatch]], Iter
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for index, chunk in enumerate(rechunk(batches, plan.messages_per_transaction)):
-            yield _publish(plan, chunk, index)
+            position = Position(plan.unit, index)
+            if plan.control is not None and watch(plan.control).wait_while_paused() == "cancel":
+                key = plan.key(chunk["send_partition"][0].as_py())
+                if position > cancel_unit(plan.target, key, plan.unit):
+                    yield _cancel(plan, chunk, index)
+                    continue
+            try:
+                yield _publish(plan, chunk, index)
+            except UnitCancelledError:
+                yield _cancel(plan, chunk, index)
 
     return run
 
@@ -93,6 +121,30 @@ def rechunk(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
             waiting, count = rest.to_batches(), rest.num_rows
     if count:
         yield pa.Table.from_batches(waiting)
+
+
+def _cancel(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
+    """The account of a chunk that will never be published: one row per message."""
+    reason, rows = reason_named("cancelled_run"), chunk.num_rows
+    names = pa.array(
+        [plan.campaigns[version].campaign_id for version in chunk["campaign_version"].to_pylist()]
+    )
+    columns = {
+        "outcome": pa.repeat(reason.decision, rows),
+        "send_partition": chunk["send_partition"].combine_chunks(),
+        "chunk": pa.repeat(index, rows),
+        "campaign_id": names,
+        "channel": chunk["channel"].combine_chunks(),
+        "messages": pa.repeat(1, rows),
+        "batches": pa.repeat(0, rows),
+        "bytes": pa.repeat(0, rows),
+        "message_id": chunk["message_id"].combine_chunks(),
+        "reason": pa.repeat(reason.code, rows),
+        "detail": pa.nulls(rows, pa.string()),
+    }
+    return pa.RecordBatch.from_arrays(
+        [columns[field.name].cast(field.type) for field in _ACCOUNT], schema=_ACCOUNT
+    )
 
 
 def _publish(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:

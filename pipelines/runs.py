@@ -25,6 +25,12 @@ def run_pipeline(campaign_id: str, run_id: str) -> str:
     return f"run-{campaign_id}-{run_id}"
 
 
+def run_name(pipeline: str) -> str:
+    """CAMPAIGN/RUN_ID of a run's pipeline, as people name a run; a campaign id holds no hyphen."""
+    campaign_id, _, run_id = pipeline.removeprefix("run-").partition("-")
+    return f"{campaign_id}/{run_id}"
+
+
 def make_run_work(
     run_id: str, manifest: Manifest, versions: dict[str, Campaign], audience: DataFrame
 ) -> Work:

@@ -22,36 +22,22 @@ from pipelines.consent import join_consents
 from pipelines.decide import decide, render_failures
 from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
+from pipelines.edges.control import ControlPoint
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.objects import ObjectStore
+from pipelines.edges.plans import PlanStore
 from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
 from pipelines.links import link_settings
 from pipelines.match import attach_customers, check_conditions
-from pipelines.publishing import ACCOUNT_COLUMNS, PublishPlan, publish_task
+from pipelines.publishing import ACCOUNT_COLUMNS, PUBLISHED_COLUMNS, PublishPlan, publish_task
 from pipelines.repeats import mark_repeats
 from schemas.tables import table
 from schemas.topics import load_topics
 
 AUDIENCE, CONSENTS, LEDGER = table("audience"), table("consents"), table("ledger")
-
-#: The columns of the ledger that a publishing task needs, beside the customer's snapshot row.
-_PUBLISHED_COLUMNS = (
-    "message_id",
-    "customer_id",
-    "locale",
-    "variant",
-    "occurred_at",
-    "source",
-    "source_id",
-    "data",
-    "send_partition",
-    "campaign_id",
-    "campaign_version",
-    "channel",
-)
 
 
 @dataclass(frozen=True)
@@ -130,6 +116,7 @@ class UnitRunner:
             "pipeline": self.pipeline,
             "unit": unit,
             "clock": manifest.clock,
+            "state": "cancelled" if books.excluded("cancelled_run") else "finished",
             "campaigns": books.to_dict(),
             "dead_letters": refused,
         }
@@ -156,6 +143,7 @@ class UnitRunner:
             ledger_version=self.lake.version(LEDGER),
             send_partitions=self.settings.stream.send_partitions,
             campaigns=chosen,
+            messages_per_transaction=self.settings.publish.messages_per_transaction,
         )
 
     def _record(
@@ -201,7 +189,9 @@ class UnitRunner:
         reach("before-publish")
         decided = self.decisions(unit, manifest)
         sent = decided.where((F.col("stage") == "decide") & (F.col("decision") == "sent"))
-        chosen = sent.select(*_PUBLISHED_COLUMNS)
+        chosen = sent.select(*PUBLISHED_COLUMNS)
+        if is_large:
+            PlanStore(self.objects).record(self.app_id, unit, manifest, sent)
         customers = audience.select("customer_id", F.struct(*audience.columns).alias("customer"))
         # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
         joined = customers.join(chosen if is_large else F.broadcast(chosen), on="customer_id", how="inner")
@@ -215,7 +205,8 @@ class UnitRunner:
             campaigns=versions,
             channels=self.settings.channels,
             links=self._links,
-            messages_per_transaction=self.settings.publish.messages_per_transaction,
+            messages_per_transaction=manifest.messages_per_transaction,
+            control=ControlPoint(self.settings.lake, self.pipeline) if is_large else None,
         )
         account = (
             joined.repartitionById(manifest.send_partitions, F.col("send_partition"))

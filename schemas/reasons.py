@@ -62,6 +62,8 @@ REASONS: tuple[Reason, ...] = (
     Reason("render_limit", "failed", "The rendered output, a loop or the time spent went over its bound."),
     Reason("render_error", "failed", "The template failed for this recipient in another way; see `detail`."),
     Reason("message_too_large", "failed", "The rendered message alone is larger than a send batch may be."),
+    # Publish: an operator ended the run.
+    Reason("cancelled_run", "excluded", "The run was cancelled before this message was published."),
 )
 
 REASON_CODES: tuple[str, ...] = tuple(row.code for row in REASONS)

@@ -27,6 +27,8 @@ class Manifest:
     ledger_version: int
     send_partitions: int
     campaigns: dict[str, str] = field(default_factory=dict)
+    #: Chunks are counted, and a chunk is so many messages: a resumed unit must count as the first attempt did.
+    messages_per_transaction: int = 10_000
 
     @property
     def decided_at(self) -> datetime:

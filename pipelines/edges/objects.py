@@ -7,7 +7,9 @@ reads what the winner wrote. Does not touch Delta tables.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -22,10 +24,11 @@ class StorageError(Exception):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """The name of an object under the lake's root, and the digest S3 keeps of its content."""
+    """The name of an object under the lake's root, the digest S3 keeps of its content, and when it was written."""
 
     name: str
     etag: str
+    modified: datetime
 
 
 class ObjectStore:
@@ -75,19 +78,28 @@ class ObjectStore:
         except (ClientError, BotoCoreError) as error:
             raise self._explain("delete", name, error) from None
 
-    def list(self, prefix: str) -> list[StoredObject]:
-        """All objects whose name begins with `prefix`, in the order of their names."""
-        found = []
+    def folders(self, prefix: str) -> list[str]:
+        """The names directly under `prefix`, which ends in a slash, that have something under them."""
+        pages = self._pages(prefix, {"Delimiter": "/"})
+        found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", [])]
+        return [name[len(self._prefix) + len(prefix) : -1] for name in found]
+
+    def list(self, prefix: str, after: str = "") -> list[StoredObject]:
+        """All objects whose name begins with `prefix` and comes after `after`, in the order of their names."""
+        start = {"StartAfter": self._prefix + after} if after else {}
+        return [
+            StoredObject(item["Key"][len(self._prefix) :], item["ETag"], item["LastModified"])
+            for page in self._pages(prefix, start)
+            for item in page.get("Contents", [])
+        ]
+
+    def _pages(self, prefix: str, extra: dict[str, str]) -> Iterator[dict[str, Any]]:
         try:
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + prefix
+            yield from self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix + prefix, **extra
             )
-            for page in pages:
-                for item in page.get("Contents", []):
-                    found.append(StoredObject(item["Key"][len(self._prefix) :], item["ETag"]))
         except (ClientError, BotoCoreError) as error:
             raise self._explain("list", prefix, error) from None
-        return found
 
     def _put(self, verb: str, name: str, content: bytes, extra: dict[str, str]) -> None:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -28,10 +28,13 @@ TOPIC = "send.progress"
 
 @dataclass(frozen=True, order=True)
 class Position:
-    """The last (unit, chunk) that was published; compared in that order."""
+    """The last (unit, chunk) that was published; compared in that order.
+
+    `is_last`: the unit was cancelled here, so that none of its later chunks is published by anybody."""
 
     unit: int
     chunk: int
+    is_last: bool = field(default=False, compare=False)
 
 
 #: What a broker answers, or does not answer, while it starts.
@@ -73,6 +76,7 @@ class MarkerKey:
             "term": self.term,
             "unit": position.unit,
             "chunk": position.chunk,
+            **({"cancelled": True} if position.is_last else {}),
         }
         return json.dumps(marker, separators=(",", ":")).encode()
 
@@ -205,4 +209,4 @@ def _parse(value: bytes | None, key: MarkerKey) -> Position:
         raise FencedError(key.pipeline)
     if marker["incarnation"] != key.incarnation:
         return NOTHING
-    return Position(int(marker["unit"]), int(marker["chunk"]))
+    return Position(int(marker["unit"]), int(marker["chunk"]), marker.get("cancelled", False))

@@ -8,7 +8,8 @@ else was publishing it. After any failed commit or abort the producer is thrown 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -40,6 +41,10 @@ class ProducerFencedError(FencedError):
     """The broker has seen a later producer of this transactional id; whose it is, only the marker says."""
 
 
+class UnitCancelledError(Exception):
+    """The unit was cancelled before this chunk: its marker says that it will not be published."""
+
+
 class PublishError(Exception):
     """A transaction failed and was given up; the task may be tried again."""
 
@@ -68,21 +73,34 @@ def publish_chunk(
     marker, whose term tells a younger driver from the others; two that fence each other end with the first commit.
 
     Raises `FencedError` (a younger driver), `PublishError` (the transaction failed; the task may be tried again),
-    `ProgressUnreadableError`.
+    `UnitCancelledError`, `ProgressUnreadableError`.
     """
+    return _insist(target, key, lambda publisher: publisher.publish(position, records))
+
+
+def cancel_unit(target: PublishTarget, key: MarkerKey, unit: int) -> Position:
+    """End the unit where this send partition has got to; returns that position, the same however often it is asked.
+    Raises what `publish_chunk` raises."""
+    return _insist(target, key, lambda publisher: publisher.cancel(unit))
+
+
+_Answer = TypeVar("_Answer")
+
+
+def _insist(target: PublishTarget, key: MarkerKey, ask: Callable[[PartitionPublisher], _Answer]) -> _Answer:
     for _ in range(_ATTEMPTS - 1):
         try:
-            return _publish(target, key, position, records)
+            return ask(_living(target, key))
         except ProducerFencedError:
             continue  # the publisher has removed itself from _alive
-    return _publish(target, key, position, records)
+    return ask(_living(target, key))
 
 
-def _publish(target: PublishTarget, key: MarkerKey, position: Position, records: Sequence[Record]) -> bool:
+def _living(target: PublishTarget, key: MarkerKey) -> PartitionPublisher:
     publisher = _alive.get(key)
     if publisher is None:
         publisher = _alive[key] = PartitionPublisher(target, key)
-    return publisher.publish(position, records)
+    return publisher
 
 
 class PartitionPublisher:
@@ -112,6 +130,19 @@ class PartitionPublisher:
         """Publish the records and the marker in one transaction; False when that was done before."""
         if position <= self.position:
             return False
+        if self.position.is_last and position.unit == self.position.unit:
+            raise UnitCancelledError()
+        self._commit(position, records)
+        return True
+
+    def cancel(self, unit: int) -> Position:
+        """Mark the unit as ended, so that whoever comes later, older drivers too, publishes nothing more of it."""
+        if not (self.position.is_last and self.position.unit == unit):
+            reached = max(self.position, Position(unit, -1))
+            self._commit(replace(reached, is_last=True), ())
+        return self.position
+
+    def _commit(self, position: Position, records: Sequence[Record]) -> None:
         self._guard(self._producer.begin_transaction, "begin a transaction")
         for record in records:
             self._produce(record)
@@ -124,7 +155,6 @@ class PartitionPublisher:
             # A commit that succeeded with failed deliveries cannot happen; if it does, say so and stop.
             raise self._discard(PublishError(f"delivery failed: {self._undelivered[0]}"))
         self.position = position
-        return True
 
     def _produce(self, record: Record, partition: int = PARTITION_ANY) -> None:
         while True:

@@ -7,6 +7,8 @@ the campaign or the audience changed since.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,8 +16,11 @@ from pyspark.sql import SparkSession
 
 from conf import Settings
 from pipelines.campaigns import Campaign
+from pipelines.edges.advance import AdvanceReport
+from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
-from pipelines.edges.manifests import ManifestStore
+from pipelines.edges.heartbeat import Heartbeat
+from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.terms import Term, driver_name
 from pipelines.errors import InputError
@@ -27,11 +32,20 @@ from pipelines.units import UnitRunner
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-def run_campaign(spark: SparkSession, settings: Settings, campaign_id: str, run_id: str) -> dict[str, Any]:
-    """Run it; returns its result, with `already_complete` true when an earlier attempt had finished it.
+def run_campaign(
+    spark: SparkSession,
+    settings: Settings,
+    campaign_id: str,
+    run_id: str,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Run it; returns its result, with `already_complete` true when an earlier attempt had finished it, and with
+    `changed_since` when the run was resumed and what it pinned is no longer what is in force. `say` is told of that,
+    and how far the run is.
 
     Raises `InputError` for an unknown or triggered campaign or an unusable run id, and what `UnitRunner.run` raises.
     """
+    name = f"{campaign_id}/{run_id}"
     if not RUN_ID.fullmatch(run_id):
         raise InputError(
             f"run id '{run_id}' cannot be used: found other characters than letters, digits, '.', '_' and '-', or more "
@@ -42,19 +56,39 @@ def run_campaign(spark: SparkSession, settings: Settings, campaign_id: str, run_
     manifests = ManifestStore(objects)
     finished = manifests.result(f"{pipeline}/{INCARNATION}", UNIT)
     if finished is not None:
+        say(
+            f"run {name} is already complete ({finished.get('state', 'finished')}); another run id is another run"
+        )
         return {**finished, "already_complete": True}
-    if manifests.find(f"{pipeline}/{INCARNATION}", UNIT) is None:
+    pinned = manifests.find(f"{pipeline}/{INCARNATION}", UNIT)
+    changed = {} if pinned is None else _changed_since(objects, pinned)
+    for what, change in changed.items():
+        say(f"run {name} is resumed with the {what} it began with, {change['pinned']}; now: {change['now']}")
+    if pinned is None:
         # Before it is pinned, so that a campaign that is published again is mended.
         check_audience_rule(spark, _find_campaign(CampaignStore(objects), campaign_id))
     term = Term(objects, pipeline, driver_name(spark))
     runner = UnitRunner(spark, settings, pipeline, INCARNATION, term.number)
-    result = runner.run(
-        UNIT,
-        datetime.now(timezone.utc),
-        {campaign_id},
-        lambda _spark, manifest, versions, audience: make_run_work(run_id, manifest, versions, audience),
-    )
-    return {**result, "already_complete": False}
+    reporting = AdvanceReport(objects, settings.kafka.librdkafka(), pipeline, name, say)
+    with closing(reporting) as report, Heartbeat(objects, pipeline, report.tick):
+        result = runner.run(
+            UNIT,
+            datetime.now(timezone.utc),
+            {campaign_id},
+            lambda _spark, manifest, versions, audience: make_run_work(run_id, manifest, versions, audience),
+        )
+    return {**result, "already_complete": False, **({"changed_since": changed} if changed else {})}
+
+
+def _changed_since(objects: ObjectStore, pinned: Manifest) -> dict[str, dict[str, Any]]:
+    """What the run has pinned and is no longer in force, by its name."""
+    active, promoted = CampaignStore(objects).active_digests(), AudiencePointer(objects).find()
+    pairs: dict[str, tuple[Any, Any]] = {
+        "audience snapshot": (pinned.audience_version, promoted.version if promoted else None)
+    }
+    for campaign_id, digest in pinned.campaigns.items():
+        pairs["campaign version"] = (digest, active.get(campaign_id))
+    return {what: {"pinned": old, "now": new} for what, (old, new) in pairs.items() if old != new}
 
 
 def _find_campaign(store: CampaignStore, campaign_id: str) -> Campaign:

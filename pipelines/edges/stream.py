@@ -16,6 +16,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf import Settings
 from pipelines.decode import EVENTS, TRIGGERS, decode_records
 from pipelines.edges.checkpoint import Checkpoint
+from pipelines.edges.heartbeat import Heartbeat
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
@@ -49,8 +50,9 @@ class TriggeredStream:
         Raises what stopped an epoch, as the unit raised it."""
         query = self._start(available_now)
         # Not awaitTermination, which raises Spark's own account of a failure before ours can be.
-        while query.isActive and not stopping.wait(_POLL_S):
-            pass
+        with Heartbeat(ObjectStore(self._settings.lake), self._settings.stream.pipeline):
+            while query.isActive and not stopping.wait(_POLL_S):
+                pass
         is_stopped = query.isActive
         with self._epoch:
             query.stop()

@@ -106,4 +106,7 @@ class ProgressMarker(Record):
     incarnation: Id = Field(description="The pipeline's life; a new checkpoint counts epochs from 0.")
     term: int = Field(ge=0, description="Counts the pipeline's drivers; a higher one has replaced this one.")
     unit: int = Field(ge=0, description="The epoch or run whose chunk was published in the same transaction.")
-    chunk: int = Field(ge=0, description="The chunk of that unit, counted from 0.")
+    chunk: int = Field(ge=-1, description="The last chunk of that unit, counted from 0; -1: none of it.")
+    cancelled: bool = Field(
+        default=False, description="The unit was cancelled: none of its later chunks will be published."
+    )

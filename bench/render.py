@@ -29,6 +29,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from bench.templates import CASES, SCHEMA, Case, rows
 from pipelines.render import CompiledTemplate, compile_template, execute
+from pipelines.render.kernels import joining
 
 BATCH_ROWS = 2000
 OUT = Path("out/bench/render.json")
@@ -75,17 +76,16 @@ def carillon(case: Case) -> tuple[Engine, CompiledTemplate]:
 
 
 def limit(template: CompiledTemplate, batch: pa.RecordBatch) -> Engine:
-    """Only the joins that Carillon makes of the batch, over pieces that are there already."""
+    """Only the joins of the batch, over pieces that are there already; a branch is one piece, chosen beforehand."""
     joins: list[list[Any]] = []
-    plain = execute.joined
 
-    def recording(pieces: Sequence[Any]) -> Any:
-        held = [p for p in pieces if not isinstance(p, str) or p]
-        if len(held) > 1 and not all(isinstance(p, str) for p in held):
+    def recording(pieces: Sequence[Any], size: int) -> Any:
+        held = joining.columns(joining.merged(pieces), size)
+        if len(held) > 1:
             joins.append(held)
-        return plain(pieces)
+        return joining.join(pieces, size)
 
-    with mock.patch.object(execute, "joined", recording):
+    with mock.patch.object(execute, "join", recording):
         template.render(batch)
     return lambda _: [pc.binary_join_element_wise(*pieces, "") for pieces in joins]
 

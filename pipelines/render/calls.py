@@ -128,9 +128,18 @@ def _evaluated(lw: Lowering, bound: Binding) -> Binding:
     for value in _values(bound):
         if value.type.lazy:
             raise UnvectorisedError("a generator as an argument")
-        if not value.is_constant and value.name not in ("column", "item", "undefined"):
-            lw.emit(Force(value))
+        for part in _failing(value):
+            lw.emit(Force(part))
     return bound
+
+
+def _failing(value: Expr) -> Iterable[Expr]:
+    """The expressions whose failures are the value's: a text that is only put together need not be made for it."""
+    if value.name == "concat" and all(a.is_constant or a.name in ("to_text", "cased") for a in value.args):
+        for part in value.args:
+            yield from _failing(part)
+    elif not value.is_constant and value.name not in ("column", "item", "undefined"):
+        yield value
 
 
 def _values(bound: Binding) -> Iterable[Expr]:

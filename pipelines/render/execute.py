@@ -1,12 +1,12 @@
 """Runs a lowered template over a batch: statements to pieces of text, and one final join.
 
-Invariant: a piece is static text or an array with one text a row; a null is a row that the kernels do not
-decide. Large text is copied once for each join it stands in. Does not decide what a null means.
+Invariant: a piece is static text, an array with one text a row, or a choice of two pieces; a null is a row
+that the kernels do not decide. Large text is copied once for each join it stands in. Does not decide what a null means.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,9 @@ from pipelines.render.errors import RowError
 from pipelines.render.frame import Frame
 from pipelines.render.ir import Abort, Block, Force, If, Loop, Out, Rows, Stmt, Text
 from pipelines.render.kernels import rows, text
-from pipelines.render.kernels.vector import Mask, arrow_mask, check_size, either, mask_of, without
+from pipelines.render.kernels.joining import Choice, Piece, as_array, join, merged
+from pipelines.render.kernels.vector import Mask, either, mask_of, without
 from pipelines.render.sandbox import refuse_none
-
-Piece = Any
 
 
 class Run:
@@ -38,15 +37,19 @@ class Run:
 
     def text(self, block: Block) -> Any:
         """The text of each row, null where undecided."""
-        return as_array(joined(self.pieces(block, self.frame, None)), self.frame.size)
+        return as_array(self.joined(block, self.frame, None), self.frame.size)
 
     def captured(self, block: Block, frame: Frame) -> Any:
         """A block's text as a value, null where undecided."""
         active = frame.active
         noted, self.quiet = self.quiet, True
-        out = as_array(joined(self.pieces(block, frame, active)), frame.size)
+        out = as_array(self.joined(block, frame, active), frame.size)
         frame.active, self.quiet = active, noted
         return out
+
+    def joined(self, block: Block, frame: Frame, active: Mask | None) -> Any:
+        """The block's text: static, or one for each row."""
+        return join(self.pieces(block, frame, active), frame.size)
 
     def pieces(self, block: Block, frame: Frame, active: Mask | None) -> list[Piece]:
         """The block's pieces in order; rows outside `active` hold anything."""
@@ -91,11 +94,11 @@ class Run:
             sides.append(self.pieces(block, frame, inner) if inner.any() else [])
         out: list[Piece] = []
         for shared, then, otherwise in shared_pieces(*sides):
-            left, right = joined(then), joined(otherwise)
-            if isinstance(left, str) and left == right:
-                out.append(left)
+            left, right = merged(then), merged(otherwise)
+            if all(isinstance(p, str) for p in (*left, *right)) and left == right:
+                out += left
             else:
-                out.append(pc.if_else(test, _scalar(left), _scalar(right)))
+                out += [Choice(mask, *pair) for pair in zip_longest(left, right, fillvalue="")]
             out += shared
         if failed is not None:
             out.append(without(as_array("", frame.size), failed))
@@ -107,7 +110,7 @@ class Run:
         beyond = self._count_steps(child, inner)
         body: Piece = ""
         if child.size and (inner is None or inner.any()):
-            body = joined(self.pieces(stmt.body, child, inner))
+            body = self.joined(stmt.body, child, inner)
         lengths = np.diff(child.offsets)
         if isinstance(body, str):
             out = pc.binary_repeat(pa.scalar(body, pa.string()), pa.array(lengths)) if body else ""
@@ -115,11 +118,11 @@ class Run:
             out = text.joined_items(child.offsets, body)
         if stmt.otherwise.body:
             empty = lengths == 0 if child.refused is None else (lengths == 0) & ~child.refused
-            other = joined(self.pieces(stmt.otherwise, frame, empty if active is None else empty & active))
-            out = pc.if_else(arrow_mask(empty), _scalar(other), _scalar(out))
+            other = self.joined(stmt.otherwise, frame, empty if active is None else empty & active)
+            out = Choice(empty, other, out)
         refused = either(child.refused, beyond)
         if refused is not None:
-            out = without(as_array(out, frame.size), refused)
+            out = without(as_array(join([out], frame.size), frame.size), refused)
         return out
 
     def _count_steps(self, child: Frame, active: Mask | None) -> Mask | None:
@@ -144,7 +147,12 @@ class Run:
 
     def _note(self, piece: Piece, stmt: Stmt, frame: Frame, active: Mask | None) -> None:
         """Records why rows of the batch failed at a statement, when it is certain."""
-        if self.quiet or isinstance(piece, str) or frame.parent is not None or piece.null_count == 0:
+        if (
+            self.quiet
+            or isinstance(piece, (str, Choice))
+            or frame.parent is not None
+            or piece.null_count == 0
+        ):
             return
         fresh = mask_of(piece.is_null()) & ~self.lost
         if active is not None:
@@ -200,29 +208,3 @@ def shared_pieces(
 
 def _empty_unless(bad: Mask | None, size: int) -> Piece | None:
     return None if bad is None else without(pa.repeat(pa.scalar(""), size), bad)
-
-
-def _scalar(piece: Piece) -> Any:
-    return pa.scalar(piece, pa.string()) if isinstance(piece, str) else piece
-
-
-def as_array(piece: Piece, size: int) -> Any:
-    """A piece as an array of texts."""
-    return pa.repeat(pa.scalar(piece, pa.string()), size) if isinstance(piece, str) else piece
-
-
-def joined(pieces: Sequence[Piece]) -> Piece:
-    """The pieces of each row end to end: static text, or one array."""
-    merged: list[Piece] = []
-    for piece in pieces:
-        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
-            merged[-1] += piece
-        elif not isinstance(piece, str) or piece:
-            merged.append(piece)
-    if not merged:
-        return ""
-    if len(merged) == 1:
-        return merged[0]
-    out = pc.binary_join_element_wise(*merged, "")
-    check_size(out)
-    return out

@@ -142,7 +142,7 @@ def _safe(lw: Lowering, use: Use) -> Expr:
 
 
 def _string(lw: Lowering, use: Use) -> Expr:
-    return use.value if use.value.type.kind == "str" and use.value.name != "field" else _text(lw, use)
+    return _text(lw, use)
 
 
 def _length(lw: Lowering, use: Use) -> Expr:

@@ -56,14 +56,18 @@ def _output(lw: Lowering, node: nodes.Expr) -> None:
         emit_value(lw, lower(lw, node), node)
 
 
-def emit_value(lw: Lowering, value: Expr, node: nodes.Expr) -> None:
-    """The text of a value."""
+def emit_value(lw: Lowering, value: Expr, node: nodes.Expr, *, named: bool = True) -> None:
+    """The text of a value; what was put together only to be printed is printed part by part."""
+    if value.name == "concat":
+        for part in value.args:
+            emit_value(lw, part, node, named=False)
+        return
     if value.is_constant and value.type.kind in ("str", "int", "float", "bool"):
         lw.emit_text(str(escape(value.value)) if lw.html else str(value.value))
         return
     if value.type.kind not in ("none", "undefined", "object") and not has_text(value.type):
         raise UnvectorisedError(f"the text of a {value.type.kind}", node.lineno)
-    lw.emit_out(value, node, path_of(node))
+    lw.emit_out(value, node, path_of(node) if named else None)
 
 
 def _branch(lw: Lowering, test: Expr, first: nodes.Expr, second: nodes.Expr) -> None:

@@ -92,6 +92,8 @@ class Program:
         text = run.text(block)
         run.frame.release()
         most = self.engine.environment.limits.output_bytes
+        if text.null_count == 0 and text.nbytes <= most:
+            return text, []
         long = pc.greater(pc.binary_length(text), most)
         if long.null_count or long.true_count:
             return self._decided(batch, text, pc.fill_null(long, True), run.known)

@@ -77,6 +77,7 @@ class CompiledTemplate:
         self.parsed = parsed
         self._context = context
         self._programs: dict[pa.Schema, Program] = {}
+        self._last: tuple[pa.Schema, Program] | None = None
         if schema is not None and engine == "compiled":
             self._program(schema.remove_metadata())
 
@@ -118,6 +119,12 @@ class CompiledTemplate:
             )
         return program
 
+    def _program_of(self, batch: pa.RecordBatch) -> Program:
+        """The program for a batch, found without hashing its schema when the last batch had the same."""
+        if self._last is None or not self._last[0].equals(batch.schema):
+            self._last = (batch.schema, self._program(batch.schema.remove_metadata()))
+        return self._last[1]
+
     def coverage_for(self, schema: pa.Schema) -> Coverage:
         """What share of the template runs as kernels over batches of this schema, and what does not."""
         return self._program(schema.remove_metadata()).coverage
@@ -146,7 +153,7 @@ class CompiledTemplate:
         if self.engine == "jinja2":
             texts, errors = self._rows.render_batch(batch, wire_json=self.wire == "json")
             return Rendered(pa.array(texts, pa.string()), tuple(errors))
-        text, found = self._program(batch.schema.remove_metadata()).render(batch)
+        text, found = self._program_of(batch).render(batch)
         return Rendered(text, tuple(found))
 
 

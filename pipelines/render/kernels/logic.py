@@ -134,10 +134,18 @@ def is_of_kind(frame: FrameLike, expr: Expr) -> Vec:
 
 
 def _alike(left: Any, right: Any) -> tuple[Any, Any]:
-    """Booleans as the integers they are in Python, when the other side is not boolean."""
-    if left.type != right.type:
-        left = left.cast(pa.int64()) if pa.types.is_boolean(left.type) else left
-        right = right.cast(pa.int64()) if pa.types.is_boolean(right.type) else right
+    """Booleans as the integers they are in Python, and integers beside doubles as doubles.
+
+    Arrow would do the second itself, but refuses the whole array for one integer that a double cannot hold:
+    `_inexact` marks such rows.
+    """
+    if left.type == right.type:
+        return left, right
+    left, right = (v.cast(pa.int64()) if pa.types.is_boolean(v.type) else v for v in (left, right))
+    if pa.types.is_floating(left.type) and pa.types.is_integer(right.type):
+        right = right.cast(pa.float64(), safe=False)
+    elif pa.types.is_integer(left.type) and pa.types.is_floating(right.type):
+        left = left.cast(pa.float64(), safe=False)
     return left, right
 
 

@@ -17,7 +17,7 @@ from markupsafe import escape as markup_escape
 
 from pipelines.render.frame_protocol import FrameLike
 from pipelines.render.ir import Expr
-from pipelines.render.kernels import rows, text
+from pipelines.render.kernels import joining, rows, text
 from pipelines.render.kernels.vector import Mask, Vec, any_failed, check_size, either, mask_of, without
 from pipelines.render.sandbox import refuse_none
 
@@ -78,10 +78,8 @@ def relabel(frame: FrameLike, expr: Expr) -> Vec:
 def concat(frame: FrameLike, expr: Expr) -> Vec:
     """Texts end to end; none of them is None."""
     values = [frame.eval(a) for a in expr.args]
-    if all(v.is_scalar for v in values):
-        values[0] = Vec(frame.array(values[0]))
-    data = pc.binary_join_element_wise(*(v.data for v in values), "")
-    check_size(data)
+    pieces = [v.data.as_py() if v.is_scalar else v.data for v in values]
+    data = joining.as_array(joining.join(pieces, frame.size), frame.size)
     return Vec(data, None, either(any_failed(*values), *(v.nulls() for v in values)))
 
 

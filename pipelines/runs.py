@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pipelines.campaigns import Campaign
 from pipelines.edges.manifests import Manifest
 from pipelines.match import identify_candidates, match_audience
-from pipelines.units import Work
+from pipelines.work import Work
 
 #: A run is one unit of its own pipeline.
 UNIT = 0

@@ -6,8 +6,6 @@ ledger says: a unit that is started again decides nothing anew. Stream and batch
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +16,7 @@ from conf import Settings
 from pipelines import dead_letters as letters
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
-from pipelines.consent import join_consents
-from pipelines.decide import decide, render_failures
+from pipelines.decide import render_failures
 from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
 from pipelines.edges.control import ControlPoint
@@ -31,26 +28,14 @@ from pipelines.edges.plans import PlanStore
 from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
 from pipelines.links import link_settings
-from pipelines.match import attach_customers, check_conditions
+from pipelines.match import check_conditions
 from pipelines.publishing import ACCOUNT_COLUMNS, PUBLISHED_COLUMNS, PublishPlan, publish_task
-from pipelines.repeats import mark_repeats
+from pipelines.recording import CONSENTS, LEDGER, SUPPRESSIONS, Recorder
+from pipelines.work import WorkMaker
 from schemas.tables import table
 from schemas.topics import load_topics
 
-AUDIENCE, CONSENTS, LEDGER = table("audience"), table("consents"), table("ledger")
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a unit brings: its candidates, and for an epoch its consent changes and refused records.
-
-    A run `is_large`: its candidates are the audience itself, each with its `customer`, so that they are neither
-    broadcast nor joined; and none repeats an earlier one, because the run id is part of the message id."""
-
-    candidates: DataFrame
-    consent_changes: DataFrame | None
-    dead_letters: DataFrame | None
-    is_large: bool
+AUDIENCE = table("audience")
 
 
 class UnitRunner:
@@ -69,6 +54,7 @@ class UnitRunner:
         self.manifests = ManifestStore(self.objects)
         self.lake = DeltaLake(spark, settings.lake)
         self.app_id = f"{pipeline}/{incarnation}"
+        self._recorder = Recorder(self.lake, self.app_id)
         self._checked: set[str] = set()
         self._links = link_settings(settings.links)
         for declared in (CONSENTS, LEDGER):
@@ -97,7 +83,7 @@ class UnitRunner:
         versions, audience = self.pinned(manifest)
         work = make(self.spark, manifest, versions, audience)
         books = Books()
-        self._record(unit, manifest, is_new, work, audience, books)
+        self._recorder.record(unit, manifest, is_new, work, audience, books)
         self.publish(unit, manifest, versions, audience, work.is_large, books)
         refused = self._publish_dead_letters(unit, work.dead_letters)
         return self.conclude(unit, manifest, books, refused)
@@ -140,42 +126,12 @@ class UnitRunner:
             audience_version=pointer.version,
             audience_as_of=pointer.as_of,
             consents_version=self.lake.version(CONSENTS),
+            suppressions_version=self.lake.version(SUPPRESSIONS),
             ledger_version=self.lake.version(LEDGER),
             send_partitions=self.settings.stream.send_partitions,
             campaigns=chosen,
             messages_per_transaction=self.settings.publish.messages_per_transaction,
         )
-
-    def _record(
-        self, unit: int, manifest: Manifest, is_new: bool, work: Work, audience: DataFrame, books: Books
-    ) -> None:
-        """Consents first, then the decisions; each append happens once however often the unit is started."""
-        overlay = self.lake.read(CONSENTS, manifest.consents_version)
-        if work.consent_changes is not None:
-            if not work.consent_changes.isEmpty():
-                self.lake.append_once(CONSENTS, work.consent_changes, self.app_id, unit)
-            overlay = overlay.unionByName(work.consent_changes)
-        reach("after-consents")
-        # An epoch's candidates are few, and used in four joins: planned once, held until the decisions are written.
-        candidates = work.candidates if work.is_large else work.candidates.persist()
-        try:
-            counted = candidates.groupBy("campaign_id", "channel").count()
-            books.add_considered([row.asDict() for row in counted.collect()])
-            # What was pinned just now cannot have been decided before: the ledger need not be asked.
-            if not is_new and self.lake.has_appended(LEDGER, f"{self.app_id}/decide", unit):
-                return
-            if work.is_large:
-                candidates = candidates.withColumn("is_repeated", F.lit(False))
-            else:
-                earlier = self.lake.read(LEDGER, manifest.ledger_version)
-                candidates = mark_repeats(attach_customers(candidates, audience), earlier)
-            consented = join_consents(candidates, overlay, manifest.as_of)
-            decided_at = F.lit(manifest.decided_at)
-            decisions = decide(consented, decided_at, self.pipeline, unit, manifest.audience_version)
-            self.lake.append_once(LEDGER, decisions, f"{self.app_id}/decide", unit)
-            reach("after-ledger")
-        finally:
-            work.candidates.unpersist()
 
     def publish(
         self,
@@ -252,7 +208,3 @@ class UnitRunner:
         ledger = self.lake.read(LEDGER).where(F.col("decided_date") == F.lit(manifest.decided_at.date()))
         is_own = (F.col("pipeline") == self.pipeline) & (F.col("unit") == unit)
         return ledger.where(is_own & (F.col("decided_at") == F.lit(manifest.decided_at)))
-
-
-#: Makes the work of a unit from what its manifest pinned: (spark, manifest, campaign versions, audience).
-WorkMaker = Callable[[SparkSession, Manifest, dict[str, Campaign], DataFrame], Work]

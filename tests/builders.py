@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.campaigns import Campaign
 from pipelines.decide.policy import POLICY_TYPE
 from pipelines.decode import TRIGGERS
+from pipelines.suppression import suppressed_value
 from schemas.tables import table
 
 if TYPE_CHECKING:
@@ -202,6 +203,21 @@ def change_row(customer_id: str = "c-1", **changes: Any) -> Row:
         "event_id": "e-1",
         "recorded_pipeline": "triggered",
         "recorded_unit": 0,
+    }
+    return _changed(row, changes)
+
+
+def suppression_row(kind: str = "customer", text: str = "c-1", **changes: Any) -> Row:
+    """A row of the table `suppressions`: a hard bounce an hour ago, on every channel."""
+    row: Row = {
+        "kind": kind,
+        "value": suppressed_value(kind, text),
+        "channel": None,
+        "is_suppressed": True,
+        "cause": "hard_bounce",
+        "occurred_at": NOW - HOUR,
+        "event_id": "e-1",
+        "recorded_by": "triggered",
     }
     return _changed(row, changes)
 

@@ -11,6 +11,7 @@ from typing import Any
 from delta.exceptions import ConcurrentTransactionException
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from conf import Lake
 from schemas.tables import Table
@@ -27,27 +28,43 @@ class DeltaLake:
         return self._lake.uri(table.name)
 
     def ensure(self, table: Table) -> None:
-        """Create the table when it is not there; adds nothing to one that is."""
+        """Create the table when it is not there; a column that was declared since is added to one that is."""
         if DeltaTable.isDeltaTable(self._spark, self.path(table)):
+            self._add_columns(table)
             return
         builder = (
             DeltaTable.createIfNotExists(self._spark).location(self.path(table)).addColumns(table.schema())
         )
         builder.partitionedBy(*table.partition_by).execute()
 
+    def _add_columns(self, table: Table) -> None:
+        there = set(self._snapshot(table).schema().fieldNames())
+        missing = [f"`{c.name}` {c.type}" for c in table.columns if c.name not in there]
+        if missing:
+            self._spark.sql(f"ALTER TABLE delta.`{self.path(table)}` ADD COLUMNS ({', '.join(missing)})")
+
     def version(self, table: Table) -> int:
-        """The newest version."""
+        """The newest version; -1 when the table is not there."""
         return int(self._snapshot(table).version())
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
-        """The table, at the version where one is given; columns in the order of the contract."""
+        """The table, at the version where one is given; columns in the order of the contract, null where a version is
+        older than the column."""
         reader = self._spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", str(version))
-        return reader.load(self.path(table)).select(*[field.name for field in table.schema().fields])
+        rows = reader.load(self.path(table))
+        there = set(rows.columns)
+        columns = [
+            F.col(field.name) if field.name in there else F.lit(None).cast(field.dataType).alias(field.name)
+            for field in table.schema().fields
+        ]
+        return rows.select(*columns)
 
     def append_once(self, table: Table, rows: DataFrame, app_id: str, unit: int) -> None:
-        """Append unless this app id has appended this unit, or a later one, before or meanwhile."""
+        """Append unless this app id has appended this unit, or a later one, before or meanwhile. Makes the table."""
+        if self.version(table) < 0:
+            self.ensure(table)
         writer = rows.write.format("delta").mode("append")
         once = writer.option("txnAppId", f"{app_id}/{table.name}").option("txnVersion", str(unit))
         try:

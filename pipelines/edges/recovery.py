@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 from pipelines.books import Books
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
-from pipelines.units import LEDGER, UnitRunner
+from pipelines.recording import LEDGER
+from pipelines.units import UnitRunner
 
 
 def find_unfinished(

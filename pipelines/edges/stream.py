@@ -24,7 +24,8 @@ from pipelines.edges.progress import count_partitions
 from pipelines.edges.recovery import finish_unfinished
 from pipelines.edges.terms import Term, driver_name
 from pipelines.epochs import make_epoch_work
-from pipelines.units import LEDGER, UnitRunner
+from pipelines.recording import LEDGER
+from pipelines.units import UnitRunner
 
 #: How often the driver looks whether it shall stop; an idle stream ends within this time.
 _POLL_S = 0.2

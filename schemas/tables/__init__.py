@@ -1,9 +1,14 @@
 """The Delta tables of the lake, in the order of the flow; one module declares each."""
 
-from schemas.tables import audience, consents, ledger
+from schemas.tables import audience, consents, ledger, suppressions
 from schemas.tables.table import Column, Table
 
-TABLES: tuple[Table, ...] = (audience.TABLE, consents.TABLE, ledger.TABLE)
+TABLES: tuple[Table, ...] = (
+    audience.TABLE,
+    consents.TABLE,
+    suppressions.TABLE,
+    ledger.TABLE,
+)
 
 __all__ = ["TABLES", "Column", "Table", "table"]
 

@@ -1,0 +1,33 @@
+"""What a unit brings to be decided, whether it is an epoch, a scheduled run or the release of holds.
+
+Invariant: it is a pure function of the input records and of what the manifest pins, so that a unit which is started
+again brings the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+
+from pipelines.campaigns import Campaign
+from pipelines.edges.manifests import Manifest
+
+
+@dataclass(frozen=True)
+class Work:
+    """The candidates of a unit; for an epoch also its consent and suppression changes and refused records.
+
+    A run `is_large`: its candidates are the audience itself, each with its `customer`, so that they are neither
+    broadcast nor joined; and none repeats an earlier one, because the run id is part of the message id."""
+
+    candidates: DataFrame
+    consent_changes: DataFrame | None
+    dead_letters: DataFrame | None
+    is_large: bool
+    suppression_changes: DataFrame | None = None
+
+
+#: Makes the work of a unit from what its manifest pinned: (spark, manifest, campaign versions, audience).
+WorkMaker = Callable[[SparkSession, Manifest, dict[str, Campaign], DataFrame], Work]

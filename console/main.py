@@ -13,7 +13,18 @@ import sys
 import typer
 
 # Order is the order of `carillon --help`.
-COMMANDS: tuple[str, ...] = ("demo", "dev", "validate", "render", "publish", "topics", "produce", "consume")
+COMMANDS: tuple[str, ...] = (
+    "demo",
+    "dev",
+    "validate",
+    "render",
+    "publish",
+    "topics",
+    "produce",
+    "consume",
+    "status",
+    "control",
+)
 
 # Errors that are the user's to fix, as module and class. An error that was raised comes from a module that
 # is loaded: looking them up in sys.modules keeps those that were not needed from being imported.

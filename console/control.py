@@ -1,0 +1,77 @@
+"""`carillon pause`, `resume`, `cancel`: what an operator wants of a run that has begun.
+
+Invariant: a command only writes down the wish; the run's publishing tasks look at it between two transactions, at most
+once a second. A cancellation cannot be taken back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.edges.control import RunControl
+
+_RUN = Annotated[str, typer.Argument(metavar="RUN", help="CAMPAIGN/RUN_ID, as `carillon status` shows it.")]
+_ENV = Annotated[str, typer.Option(help="Environment of conf/.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("pause")(pause)
+    app.command("resume")(resume)
+    app.command("cancel")(cancel)
+
+
+def pause(run: _RUN, env: _ENV = "local") -> None:
+    """Let a run wait before its next transaction, also when it is started again, until it is resumed."""
+    from pipelines.errors import InputError
+
+    control = _control(run, env)
+    if control.wanted() == "cancel":
+        raise InputError(f"run '{run}' was cancelled, which is final: it cannot be paused.")
+    control.pause()
+    print(f"run {run} is to pause; `carillon resume {run}` lets it go on")
+
+
+def resume(run: _RUN, env: _ENV = "local") -> None:
+    """Let a paused run go on where it was."""
+    from pipelines.errors import InputError
+
+    control = _control(run, env)
+    if control.wanted() == "cancel":
+        raise InputError(
+            f"run '{run}' was cancelled, which is final. Who is left can be sent to by another run id."
+        )
+    control.resume()
+    print(f"run {run} is to go on; if its driver was ended, start it again with the same run id")
+
+
+def cancel(run: _RUN, env: _ENV = "local") -> None:
+    """End a run: nothing more is published, and whoever is left is recorded as excluded (cancelled_run)."""
+    _control(run, env).cancel()
+    print(
+        f"run {run} is cancelled: what is not published is recorded as cancelled by its driver; if that was ended, "
+        "start it once more with the same run id"
+    )
+
+
+def _control(run: str, env: str) -> RunControl:
+    """The control of a run that is under way. Raises `InputError` when there is none, or it has ended."""
+    from conf import load
+    from pipelines.edges.control import RunControl
+    from pipelines.edges.manifests import ManifestStore
+    from pipelines.edges.objects import ObjectStore
+    from pipelines.edges.status import find_run
+    from pipelines.errors import InputError
+    from pipelines.runs import INCARNATION, UNIT
+
+    objects = ObjectStore(load(env).lake)
+    pipeline = find_run(objects, run)
+    result = ManifestStore(objects).result(f"{pipeline}/{INCARNATION}", UNIT)
+    if result is not None:
+        raise InputError(
+            f"run '{run}' has ended ({result.get('state', 'finished')}): there is nothing to change."
+        )
+    return RunControl(objects, pipeline)

@@ -1,0 +1,189 @@
+"""`carillon status`, `pause`, `resume`, `cancel` on real servers; a run's traces are laid by hand, without Spark."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from conf import Settings
+from console.main import make_app
+from console.status import duration
+from pipelines.edges import publisher as publishing
+from pipelines.edges.control import RunControl
+from pipelines.edges.heartbeat import DEAD_AFTER, Heartbeat
+from pipelines.edges.manifests import Manifest, ManifestStore
+from pipelines.edges.objects import ObjectStore, canonical_json
+from pipelines.edges.plans import Plan, PlanLine
+from pipelines.edges.progress import MarkerKey, Position, count_partitions
+from pipelines.edges.publisher import PublishTarget, publish_chunk
+from pipelines.edges.status import StatusReader
+from pipelines.errors import InputError
+
+CLOCK = "2026-03-01T09:30:00+00:00"
+
+
+class Traces:
+    """What a run or a stream leaves behind."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.objects = ObjectStore(settings.lake)
+        self.manifests = ManifestStore(self.objects)
+        client = settings.kafka.librdkafka()
+        self.target = PublishTarget(client, count_partitions(client), 30_000, 1_000_000)
+        self.run_id = f"r-{uuid.uuid4().hex[:8]}"
+        self.run = f"spring_letter/{self.run_id}"
+        self.pipeline = f"run-spring_letter-{self.run_id}"
+        self.control = RunControl(self.objects, self.pipeline)
+
+    def begin(self, *, is_planned: bool = True) -> None:
+        self.pin(f"{self.pipeline}/run", 0, self.pipeline)
+        if is_planned:
+            plan = Plan(10, (PlanLine("spring_letter", "sms", 0, 35), PlanLine("spring_letter", "sms", 1, 5)))
+            name = f"plans/{self.pipeline}/run/{0:012d}.json"
+            self.objects.create(name, canonical_json(asdict(plan)))
+
+    def pin(self, app_id: str, unit: int, pipeline: str) -> None:
+        manifest = Manifest(pipeline, unit, CLOCK, 1, CLOCK, 1, 1, 2, {"spring_letter": "digest"})
+        self.manifests.pin(app_id, unit, lambda: manifest)
+
+    def mark(self, pipeline: str, incarnation: str, send_partition: int, unit: int, chunk: int) -> None:
+        publish_chunk(
+            self.target, MarkerKey(pipeline, incarnation, 1, send_partition), Position(unit, chunk), []
+        )
+
+    def finish(self, app_id: str, unit: int, published: int, **more: Any) -> None:
+        line = {"published": published, "excluded": {"no_consent": 2}, "failed": {"render_type": 1}}
+        self.manifests.finish(app_id, unit, {"campaigns": {"spring_letter": {"sms": line}}, **more})
+
+    def look(self, later: timedelta = timedelta()) -> dict[str, Any]:
+        return self.read(lambda reader, now: reader.run(self.run, now).to_dict(), later)
+
+    def read(self, ask: Any, later: timedelta = timedelta()) -> Any:
+        reader = StatusReader(self.objects, self.settings.kafka.librdkafka())
+        try:
+            return ask(reader, datetime.now(timezone.utc) + later)
+        finally:
+            reader.close()
+
+
+@pytest.fixture
+def traces(settings: Settings) -> Iterator[Traces]:
+    yield Traces(settings)
+    publishing._alive.clear()
+
+
+def carillon(environment: dict[str, str], *arguments: str) -> list[str]:
+    done = CliRunner(env=environment).invoke(make_app(), arguments)
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout.splitlines()
+
+
+def test_a_run_from_its_beginning_to_its_end(traces: Traces) -> None:
+    traces.begin(is_planned=False)
+    with Heartbeat(traces.objects, traces.pipeline):
+        found = traces.look()
+        assert (found["state"], found["planned"], found["published"], found["remaining"]) == (
+            "running", None, 0, None,
+        )  # fmt: skip
+        traces.begin()
+        traces.mark(traces.pipeline, "run", 0, 0, 0)
+        traces.mark(traces.pipeline, "run", 0, 0, 1)
+        traces.mark(traces.pipeline, "run", 1, 0, 0)
+        found = traces.look()
+        assert [found[name] for name in ("state", "planned", "published", "remaining")] == [
+            "running",
+            40,
+            25,
+            15,
+        ]
+        assert found["rate"] > 0
+        assert found["eta_s"] == pytest.approx(15 / found["rate"])
+        traces.control.pause()
+        found = traces.look()
+        assert [found[name] for name in ("state", "wanted", "rate", "eta_s")] == [
+            "paused",
+            "pause",
+            None,
+            None,
+        ]
+        # A driver that was killed beats no more.
+        found = traces.look(DEAD_AFTER + timedelta(seconds=5))
+        assert (found["state"], found["wanted"], found["published"]) == ("unfinished", "pause", 25)
+    assert traces.look()["state"] == "unfinished"
+    traces.finish(f"{traces.pipeline}/run", 0, 25, state="cancelled")
+    found = traces.look()
+    assert [found[name] for name in ("state", "planned", "published", "remaining")] == [
+        "cancelled",
+        40,
+        25,
+        0,
+    ]
+    assert (found["excluded"], found["failed"]) == ({"no_consent": 2}, 1)
+
+
+def test_the_newest_runs_and_the_streams(traces: Traces) -> None:
+    traces.begin()
+    older, traces.run_id = traces.run, "r-2"
+    traces.pipeline, newer = f"run-spring_letter-{traces.run_id}", "spring_letter/r-2"
+    traces.begin()
+    stream = f"stream-{uuid.uuid4().hex[:8]}"
+    for epoch in range(23):
+        traces.pin(f"{stream}/life-2", epoch, stream)
+        if epoch < 22:
+            traces.finish(f"{stream}/life-2", epoch, 3)
+    traces.mark(stream, "life-1", 0, 40, 0)
+    publishing._alive.clear()
+    traces.mark(stream, "life-2", 0, 21, 0)
+    names = traces.read(lambda reader, now: [one.run for one in reader.runs(5, now)])
+    assert names == [newer, older]
+    assert traces.read(lambda reader, now: [one.run for one in reader.runs(1, now)]) == [newer]
+    (found,) = traces.read(lambda reader, now: reader.streams(now))
+    assert (found.stream, found.state, found.epoch, found.clock) == (stream, "stopped", 22, CLOCK)
+    assert (found.recent_epochs, found.recent_published) == (20, 57)
+    with Heartbeat(traces.objects, stream):
+        (found,) = traces.read(lambda reader, now: reader.streams(now))
+        assert found.state == "running"
+
+
+def test_the_commands(traces: Traces, environment: dict[str, str]) -> None:
+    assert carillon(environment, "status") == ["no run has begun in this lake"]
+    traces.begin()
+    carillon(environment, "pause", traces.run)
+    assert traces.control.wanted() == "pause"
+    (line,) = carillon(environment, "status", traces.run, "--json")
+    assert json.loads(line)["wanted"] == "pause"
+    carillon(environment, "resume", traces.run)
+    assert traces.control.wanted() == "run"
+    titles, row = carillon(environment, "status")
+    assert titles.split()[:5] == ["run", "state", "planned", "published", "remaining"]
+    assert row.split()[:5] == [traces.run, "unfinished", "40", "0", "40"]
+    carillon(environment, "cancel", traces.run)
+    assert "(cancel wanted)" in carillon(environment, "status")[1]
+    for command in ("pause", "resume"):
+        with pytest.raises(InputError, match="was cancelled, which is final"):
+            carillon(environment, command, traces.run)
+    assert carillon(environment, "status", traces.run, "--watch")[-1].startswith(traces.run)
+    traces.finish(f"{traces.pipeline}/run", 0, 40)
+    for command in ("pause", "resume", "cancel"):
+        with pytest.raises(InputError, match=r"has ended \(finished\)"):
+            carillon(environment, command, traces.run)
+
+
+@pytest.mark.parametrize("name", ["spring_letter/r-9", "spring_letter", "", "spring_letter/"])
+def test_a_run_that_nobody_began(traces: Traces, environment: dict[str, str], name: str) -> None:
+    traces.begin()
+    with pytest.raises(InputError, match=rf"no run '{name}' has begun in this lake\. Newest: {traces.run}\."):
+        carillon(environment, "cancel", name)
+
+
+def test_durations() -> None:
+    assert [duration(seconds) for seconds in (0, 59.4, 61, 3_725)] == ["0:00", "0:59", "1:01", "1:02:05"]

@@ -57,6 +57,7 @@ setup(
             "chispa",
             "cloudevents",
             "hypothesis",
+            "minijinja",
             "mypy",
             "pytest",
             "ruff",

@@ -117,7 +117,7 @@ _EMAIL = (
     " {{ customer.loyalty_points }} points.</td></tr>{% else %}<tr><td>Join the club.</td></tr>{% endif %}\n"
     "{% for order in customer.recent_orders %}<tr><td " + _STYLE + ">{{ loop.index }}. {{ order.item }}"
     ' ({{ order.order_id }})</td><td align="right">{{ order.total }} {{ order.currency }}</td></tr>\n{% endfor %}'
-    + _PARAGRAPH * 12
+    + _PARAGRAPH * 19
     + "<tr><td>Sent to {{ customer.email|lower }}, order {{ trigger.order_id }}</td></tr></table></body></html>\n"
 )
 _LAYOUT = (

@@ -115,9 +115,12 @@ class Bounds:
         filters["tojson"] = self._tojson(filters["tojson"])
 
     def _with_small_argument(self, plain: Callable[..., Any], what: str) -> Callable[..., Any]:
+        most = self.limits.repeat_chars
+
         def bounded(value: Any, *args: Any, **kwargs: Any) -> Any:
-            for argument in (*args, *kwargs.values()):
-                self.small(argument, what)
+            for argument in (*args, *kwargs.values()) if kwargs else args:
+                if isinstance(argument, int) and not -most <= argument <= most:
+                    raise LimitError(f"{what} of more than {most}")
             return self.text(plain(value, *args, **kwargs))
 
         return bounded

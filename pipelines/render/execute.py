@@ -17,7 +17,7 @@ from pipelines.render.errors import RowError
 from pipelines.render.frame import Frame
 from pipelines.render.ir import Abort, Block, Force, If, Loop, Out, Rows, Stmt, Text
 from pipelines.render.kernels import rows, text
-from pipelines.render.kernels.joining import Choice, Piece, as_array, join, merged
+from pipelines.render.kernels.joining import Choice, Piece, as_array, join, merged, null_rows
 from pipelines.render.kernels.vector import Mask, either, mask_of, without
 from pipelines.render.sandbox import refuse_none
 
@@ -147,14 +147,12 @@ class Run:
 
     def _note(self, piece: Piece, stmt: Stmt, frame: Frame, active: Mask | None) -> None:
         """Records why rows of the batch failed at a statement, when it is certain."""
-        if (
-            self.quiet
-            or isinstance(piece, (str, Choice))
-            or frame.parent is not None
-            or piece.null_count == 0
-        ):
+        if self.quiet or frame.parent is not None:
             return
-        fresh = mask_of(piece.is_null()) & ~self.lost
+        nulls = null_rows(piece)
+        if nulls is None:
+            return
+        fresh = nulls & ~self.lost
         if active is not None:
             fresh &= active
         self.lost |= fresh

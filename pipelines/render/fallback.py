@@ -16,7 +16,7 @@ from pipelines.render.coverage import Fallback
 from pipelines.render.ir import Expr, Rows
 from pipelines.render.kernels.rows import RowProgram
 from pipelines.render.lowering import Lowering
-from pipelines.render.pruning import Need, needs_of
+from pipelines.render.pruning import Need, names_any, needs_of
 from pipelines.render.rowwise import compile_tree
 from pipelines.render.scope import (
     Binding,
@@ -26,7 +26,7 @@ from pipelines.render.scope import (
     StaticList,
     UnvectorisedError,
 )
-from pipelines.render.translation import NAMES
+from pipelines.render.translation import READ_THE_ROW
 from pipelines.render.types import OBJECT
 
 # Statements that leave no name behind and can therefore be rendered on their own.
@@ -141,13 +141,12 @@ def _needs(lw: Lowering, tree: nodes.Template) -> Need:
 def _ambient(lw: Lowering, tree: nodes.Node) -> dict[str, Expr]:
     """What helpers in the tree, or in anything it refers to, need of the row."""
     from pipelines.render.helpercalls import ambient
-    from pipelines.render.helpers import AMBIENT_NAMES, BY_NAME  # the passes refer to each other
+    from pipelines.render.helpers import AMBIENT_NAMES  # the passes refer to each other
 
     uses = any(
         isinstance(n, (nodes.Include, nodes.Import, nodes.FromImport)) for n in tree.find_all(nodes.Stmt)
     )
-    for node in tree.find_all((nodes.Filter, nodes.Name)):
-        uses = uses or getattr(node, "name", "") in BY_NAME or getattr(node, "name", "") in NAMES
+    uses = uses or names_any([tree], READ_THE_ROW)
     return {name: ambient(lw, name) for name in AMBIENT_NAMES} if uses else {}
 
 

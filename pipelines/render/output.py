@@ -15,7 +15,7 @@ from pipelines.render.inheritance import super_of
 from pipelines.render.ir import Abort, Expr, Force, If
 from pipelines.render.kernels.text import has_text
 from pipelines.render.lowering import Lowering
-from pipelines.render.rowwise import path_of
+from pipelines.render.rowerrors import path_of
 from pipelines.render.scope import UnvectorisedError
 
 

@@ -6,7 +6,7 @@ not look at data or types.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from jinja2 import nodes
@@ -26,6 +26,16 @@ def needs_of(trees: Iterable[nodes.Node]) -> Need:
     for tree in trees:
         _walk(tree, {}, needs)
     return needs
+
+
+def names_any(trees: Iterable[nodes.Node], names: Container[str]) -> bool:
+    """Whether a tree names one of these: as a variable, a filter, or the text that `map` takes for a filter."""
+    for tree in trees:
+        for node in tree.find_all((nodes.Filter, nodes.Name, nodes.Const)):
+            said = node.value if isinstance(node, nodes.Const) else getattr(node, "name", None)
+            if isinstance(said, str) and said in names:
+                return True
+    return False
 
 
 def _mark(needs: Need, path: tuple[str, ...], *, whole: bool) -> None:

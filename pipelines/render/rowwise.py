@@ -8,19 +8,18 @@ between rows.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
-from jinja2 import TemplateRuntimeError, UndefinedError, nodes
+from jinja2 import UndefinedError, nodes
 from jinja2.environment import Template
-from jinja2.exceptions import SecurityError
 from jinja2.visitor import NodeTransformer
 
-from pipelines.render.errors import AbortError, ErrorKind, LimitError, RowError, TemplateError
+from pipelines.render.errors import LimitError, RowError, TemplateError
 from pipelines.render.parse import Parsed
 from pipelines.render.pruning import ALL, needs_of
+from pipelines.render.rowerrors import row_error
 from pipelines.render.rowvalues import rows_of
 from pipelines.render.sandbox import AMBIENT, AMBIENT_PATHS, ReferenceEnvironment
 
@@ -75,7 +74,7 @@ class RowEngine:
         environment: ReferenceEnvironment,
         name: str,
         parsed: Mapping[str, Parsed],
-        ambient: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        ambient: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None,
     ) -> None:
         self.ambient = ambient
         self.environment = environment
@@ -87,7 +86,7 @@ class RowEngine:
             self._load(other)
         self.template = self._load(name)
         self.needs = needs_of(self.trees.values())
-        for column, member in AMBIENT_PATHS:
+        for column, member in AMBIENT_PATHS if ambient is not None else ():
             self.needs.setdefault(column, {}).setdefault(member, {ALL: {}})
 
     def _load(self, name: str) -> Template:
@@ -98,7 +97,7 @@ class RowEngine:
     def render_row(self, row: Mapping[str, Any]) -> str:
         """The text of one row; whatever Jinja2 raises is raised."""
         self.environment.spend()
-        AMBIENT.row = self.ambient(row)
+        AMBIENT.row = None if self.ambient is None else self.ambient(row)
         context = self.template.new_context(dict(row))
         chunks: list[str] = []
         size = 0
@@ -132,14 +131,8 @@ class RowEngine:
                 texts.append(json_escaped(text) if wire_json else text)
             except Exception as error:  # every failure of a row's template is that row's data
                 texts.append(None)
-                errors.append(self.row_error(index, row, error))
+                errors.append(row_error(index, row, error, self.name, self.trees, self.environment))
         return texts, errors
-
-    def row_error(self, index: int, row: Mapping[str, Any], error: Exception) -> RowError:
-        """The exception as data, with its place in the innermost template."""
-        template, line = _place(error, self.name)
-        variable = _variable(error, self.trees.get(template), line, row, self.environment)
-        return RowError(index, template, line, variable, kind_of(error), _message(error, variable))
 
 
 def compile_tree(environment: ReferenceEnvironment, tree: nodes.Template, name: str) -> Template:
@@ -150,7 +143,8 @@ def compile_tree(environment: ReferenceEnvironment, tree: nodes.Template, name: 
         code = environment.compile(bounded, name, name)
     except UndefinedError as error:  # Jinja2 folds constants, and fails when one is undefined
         raise TemplateError(name, None, f"a constant expression is undefined: {error.message}") from None
-    return Template.from_code(environment, code, environment.make_globals(None), None)
+    # A plain dict: Jinja2's own chain of dicts is gone through in Python for each row.
+    return Template.from_code(environment, code, dict(environment.globals), None)
 
 
 def _copied(tree: nodes.Template) -> nodes.Template:
@@ -172,100 +166,3 @@ def _copied(tree: nodes.Template) -> nodes.Template:
     made = copy(tree)
     assert isinstance(made, nodes.Template)
     return made
-
-
-def kind_of(error: BaseException) -> ErrorKind:
-    """The closed set of reasons that a row can fail for."""
-    if isinstance(error, AbortError):
-        return "abort"
-    if isinstance(error, (LimitError, RecursionError, MemoryError)):
-        return "limit"
-    if isinstance(error, UndefinedError):
-        return "undefined"
-    if isinstance(error, SecurityError):
-        return "security"
-    if isinstance(error, (TypeError, AttributeError, TemplateRuntimeError)):
-        return "type"
-    return "value"
-
-
-def _message(error: Exception, variable: str | None) -> str:
-    if isinstance(error, (AbortError, UndefinedError, LimitError)):
-        text = error.message or type(error).__name__
-        return f"{variable} is None" if text == "the value is None" and variable else text
-    return f"{type(error).__name__}: {error}"
-
-
-def _place(error: Exception, name: str) -> tuple[str, int | None]:
-    """The innermost template and line on the exception's way up."""
-    found: tuple[str, int | None] = (name, None)
-    step = error.__traceback__
-    while step is not None:
-        template = step.tb_frame.f_globals.get("__jinja_template__")
-        if template is None and "__jinja_template__" in step.tb_frame.f_locals:
-            template = step.tb_frame.f_locals["__jinja_template__"]
-        if isinstance(template, Template):
-            found = (template.name or name, template.get_corresponding_lineno(step.tb_lineno))
-        step = step.tb_next
-    return found
-
-
-_UNDEFINED_NAME = re.compile(r"'(\w+)' is undefined$")
-
-
-def path_of(node: nodes.Node) -> str | None:
-    """`a.b.c` for an attribute path, else None."""
-    if isinstance(node, nodes.Name):
-        return node.name
-    if isinstance(node, nodes.Getattr):
-        inner = path_of(node.node)
-        return None if inner is None else f"{inner}.{node.attr}"
-    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
-        inner = path_of(node.node)
-        return None if inner is None else f"{inner}[{node.arg.value!r}]"
-    return None
-
-
-def _variable(
-    error: Exception,
-    tree: nodes.Template | None,
-    line: int | None,
-    row: Mapping[str, Any],
-    environment: ReferenceEnvironment,
-) -> str | None:
-    """The path on the failing line that is undefined or None in this row, when there is one."""
-    if not isinstance(error, (UndefinedError, TypeError)) or tree is None:
-        return None
-    named = _UNDEFINED_NAME.match(str(error))
-    if named:
-        return named[1]
-    missing: str | None = None
-    for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
-        path = path_of(node)
-        if node.lineno != line or path is None or getattr(node, "ctx", "load") != "load":
-            continue
-        if _is_missing(node, row, environment) and (missing is None or not missing.startswith(path)):
-            missing = missing or path
-    return missing
-
-
-def _is_missing(node: nodes.Node, row: Mapping[str, Any], environment: ReferenceEnvironment) -> bool:
-    try:
-        value = _follow(node, row, environment)
-    except Exception:  # a path through a missing value: its shorter prefix is reported
-        return False
-    return value is None or environment.undefined is type(value)
-
-
-def _follow(node: nodes.Node, row: Mapping[str, Any], environment: ReferenceEnvironment) -> Any:
-    if isinstance(node, nodes.Name):
-        if node.name in row:
-            return row[node.name]
-        if node.name in environment.globals:
-            return environment.globals[node.name]
-        raise KeyError(node.name)
-    if isinstance(node, nodes.Getattr):
-        return environment.getattr(_follow(node.node, row, environment), node.attr)
-    assert isinstance(node, nodes.Getitem)
-    assert isinstance(node.arg, nodes.Const)
-    return environment.getitem(_follow(node.node, row, environment), node.arg.value)

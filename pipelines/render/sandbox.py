@@ -152,8 +152,11 @@ class ReferenceEnvironment(SandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         """`obj.attribute`: a field of the data wins; of Python's attributes only those in METHODS exist."""
         kind = type(obj)
-        if kind is dict and attribute in obj:
-            return obj[attribute]
+        if kind is dict:
+            try:
+                return obj[attribute]
+            except KeyError:
+                pass
         allowed = METHODS.get(kind)
         if allowed is None:
             return super().getattr(obj, attribute)

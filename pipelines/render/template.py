@@ -20,6 +20,7 @@ from pipelines.render.coverage import Coverage
 from pipelines.render.errors import RowError
 from pipelines.render.parse import parse_all
 from pipelines.render.program import Program
+from pipelines.render.pruning import names_any
 from pipelines.render.rowwise import RowEngine
 from pipelines.render.sandbox import ReferenceEnvironment
 from pipelines.render.settings import Limits, RenderContext
@@ -73,7 +74,9 @@ class CompiledTemplate:
         constants.install(environment, context.content)
         parsed = parse_all(environment, name, sources)
         self.sources = {other: sources[other] for other in sorted(parsed)}
-        self._rows = RowEngine(environment, name, parsed, lambda row: helpers.ambient_of_row(row, context))
+        reads_row = names_any((one.tree for one in parsed.values()), translation.READ_THE_ROW)
+        ambient = (lambda row: helpers.ambient_of_row(row, context)) if reads_row else None
+        self._rows = RowEngine(environment, name, parsed, ambient)
         self.parsed = parsed
         self._context = context
         self._programs: dict[pa.Schema, Program] = {}

@@ -17,6 +17,7 @@ from typing import Any
 from babel.messages.pofile import read_po
 from jinja2 import nodes
 
+from pipelines.render.helpers import HELPERS
 from pipelines.render.ir import Expr, If
 from pipelines.render.lowering import Lowering
 from pipelines.render.sandbox import AMBIENT, ReferenceEnvironment
@@ -24,6 +25,8 @@ from pipelines.render.scope import UnvectorisedError
 from pipelines.render.types import INT, STR
 
 NAMES = frozenset({"gettext", "ngettext", "_"})
+# What reads the recipient's locale, time zone or ids besides its arguments.
+READ_THE_ROW = NAMES | frozenset(helper.name for helper in HELPERS)
 _PLACEHOLDER = re.compile(r"%(?:\((\w+)\)s|(%))")
 
 

@@ -22,6 +22,7 @@ from pipelines.render.kernels.vector import (
     TooLargeError,
     arrow_mask,
     check_size,
+    either,
     mask_of,
 )
 
@@ -113,6 +114,18 @@ def columns(parts: Sequence[Piece], size: int) -> list[Any]:
             )
             out.append(pc.if_else(arrow_mask(held[0].mask), as_scalar(then), as_scalar(otherwise)))
     return out
+
+
+def null_rows(piece: Piece) -> Mask | None:
+    """The rows in which a piece is null, or None when there is no such row."""
+    if not isinstance(piece, Choice):
+        return None if isinstance(piece, str) or piece.null_count == 0 else mask_of(piece.is_null())
+    then, otherwise = null_rows(piece.then), null_rows(piece.otherwise)
+    if then is None and otherwise is None:
+        return None
+    left = np.False_ if then is None else then
+    right = np.False_ if otherwise is None else otherwise
+    return either(np.where(piece.mask, left, right))
 
 
 def as_scalar(piece: Any) -> Any:

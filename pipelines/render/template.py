@@ -87,6 +87,16 @@ class CompiledTemplate:
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.name, self.sources, self._arguments)
 
+    def variant(self, *, wire: Wire | None = None, engine: Engine | None = None) -> CompiledTemplate:
+        """The same template for another wire or engine; what was parsed and compiled by Jinja2 is shared."""
+        other = object.__new__(CompiledTemplate)
+        other.__dict__.update(self.__dict__)
+        other.wire = wire or self.wire
+        other.engine = engine or self.engine
+        other._arguments = self._arguments | {"wire": other.wire, "engine": other.engine}
+        other._programs, other._last = {}, None
+        return other
+
     @property
     def digest(self) -> str:
         """SHA-256 over the names and texts of the template and all it refers to."""

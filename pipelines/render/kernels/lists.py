@@ -89,7 +89,8 @@ def total(frame: FrameLike, expr: Expr) -> Vec:
         size = np.zeros(frame.size, np.float64)
         np.add.at(size, parents, np.abs(values.astype(np.float64)))
         return Vec(pa.array(sums), None, either(bad, size >= 2.0**62))
-    np.add.at(sums, parents, values)
+    with np.errstate(all="ignore"):
+        np.add.at(sums, parents, values)
     # Python's sum of no items is the integer 0, which reads otherwise than 0.0.
     return Vec(pa.array(sums), None, either(bad, (counts == 0) | (counts > expr.params[0])))
 

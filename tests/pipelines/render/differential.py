@@ -31,7 +31,7 @@ def differences(
         except JinjaError:
             return []
         return [f"refused: {refused}"]
-    rows = compile_template(name, sources, html=html, context=context, engine="jinja2")
+    rows = compiled.variant(engine="jinja2")
     try:
         wanted = oracle.render(sources, name, batch, html)
     except UndefinedError:
@@ -57,7 +57,7 @@ def differences(
             found.append(f"kind {error.kind} for {raised}")
     if html:
         # Escaping for the wire comes after everything else: one of the two modes shows it.
-        wired = compile_template(name, sources, html=html, context=context, wire="json")
+        wired = compiled.variant(wire="json")
         found += _wire_differences(_texts(wired.render(batch)), wanted)
     return found
 

@@ -28,7 +28,9 @@ def test_generated_templates_render_as_jinja2_renders_them(seed: int, budget: in
     assert differences({"t": template}, "t", batch, html=html) == []
 
 
-@pytest.mark.parametrize("seed", [11, 19, 88, 135, 220, 656, 980, 1931, 9053, 1000122, 1001419, 1003547, 5004430])
+@pytest.mark.parametrize(
+    "seed", [11, 19, 88, 135, 220, 656, 980, 1931, 9053, 1000122, 1001419, 1003547, 5004430]
+)
 def test_templates_that_once_differed(seed: int) -> None:
     template, batch, html = case(Random(seed))
     assert differences({"t": template}, "t", batch, html=html) == []

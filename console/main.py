@@ -24,6 +24,7 @@ COMMANDS: tuple[str, ...] = (
     "consume",
     "status",
     "control",
+    "dead_letters",
 )
 
 # Errors that are the user's to fix, as module and class. An error that was raised comes from a module that

@@ -175,6 +175,10 @@ class KafkaBroker:
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise
+        # The controller has deleted them; until the broker has heard of it, it takes records for the old ones.
+        names, deadline = {topic.name for topic in declared}, time.monotonic() + timeout_s
+        while names & _led_topics(admin, timeout_s) and time.monotonic() < deadline:
+            time.sleep(0.02)
         self.create_topics(declared, timeout_s)
 
     def _answers(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from confluent_kafka import (
@@ -129,24 +130,38 @@ def _declared_partitions() -> int:
 
 def read_position(client: dict[str, str], key: MarkerKey, partitions: int, timeout_s: float) -> Position:
     """The committed position of one send partition, read to the partition's end as it was when this was called.
+    Raises what `read_markers` raises, and `FencedError` when a younger driver has written the marker."""
+    position = NOTHING
+    for found, value in read_markers(client, key.partition(partitions), timeout_s):
+        if found == key.key:
+            position = _parse(value, key)
+    return position
+
+
+def read_markers(
+    client: dict[str, str], partition: int, timeout_s: float
+) -> Iterator[tuple[bytes | None, bytes | None]]:
+    """(key, value) of the committed markers in one partition, to its end as it is now.
 
     Waits for open transactions of others, since a read-committed consumer cannot see past them; `timeout_s` must
     therefore exceed the transaction time-out. Raises `ProgressUnreadableError` when the end is not reached by then.
     """
-    where = TopicPartition(TOPIC, key.partition(partitions), OFFSET_BEGINNING)
+    where = TopicPartition(TOPIC, partition, OFFSET_BEGINNING)
     try:
-        return _read_to_end(client, where, key, timeout_s)
+        yield from _read_to_end(client, where, timeout_s)
     except KafkaException as error:
         raise ProgressUnreadableError(
             f"the markers in '{TOPIC}' could not be read: {error.args[0].str()}. Nothing was published; start again."
         ) from None
 
 
-def _read_to_end(client: dict[str, str], where: TopicPartition, key: MarkerKey, timeout_s: float) -> Position:
+def _read_to_end(
+    client: dict[str, str], where: TopicPartition, timeout_s: float
+) -> Iterator[tuple[bytes | None, bytes | None]]:
     deadline = time.monotonic() + timeout_s
     end = _end_offset(client, where, deadline)
     if end == 0:
-        return NOTHING
+        return
     consumer = Consumer(
         {
             **client,
@@ -159,7 +174,7 @@ def _read_to_end(client: dict[str, str], where: TopicPartition, key: MarkerKey, 
     )
     try:
         consumer.assign([where])
-        return _consume_to(consumer, key, end, deadline)
+        yield from _consume_to(consumer, end, deadline)
     finally:
         consumer.close()
 
@@ -180,8 +195,7 @@ def _end_offset(client: dict[str, str], where: TopicPartition, deadline: float) 
             time.sleep(0.2)
 
 
-def _consume_to(consumer: Consumer, key: MarkerKey, end: int, deadline: float) -> Position:
-    position = NOTHING
+def _consume_to(consumer: Consumer, end: int, deadline: float) -> Iterator[tuple[bytes | None, bytes | None]]:
     while time.monotonic() < deadline:
         message = consumer.poll(0.5)
         if message is None:
@@ -189,12 +203,11 @@ def _consume_to(consumer: Consumer, key: MarkerKey, end: int, deadline: float) -
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF and (message.offset() or 0) >= end:
-                return position
+                return
             if error.code() not in (KafkaError._PARTITION_EOF, *_PASSING) and not error.retriable():
                 raise KafkaException(error)
             continue
-        if message.key() == key.key:
-            position = _parse(message.value(), key)
+        yield message.key(), message.value()
     raise ProgressUnreadableError(
         f"the markers in '{TOPIC}' could not be read to their end (offset {end}): another pipeline's transaction "
         "stayed open, or the broker did not answer. Nothing was published; start again."

@@ -64,7 +64,8 @@ class Traces:
         self.manifests.finish(app_id, unit, {"campaigns": {"spring_letter": {"sms": line}}, **more})
 
     def look(self, later: timedelta = timedelta()) -> dict[str, Any]:
-        return self.read(lambda reader, now: reader.run(self.run, now).to_dict(), later)
+        found: dict[str, Any] = self.read(lambda reader, now: reader.run(self.run, now).to_dict(), later)
+        return found
 
     def read(self, ask: Any, later: timedelta = timedelta()) -> Any:
         reader = StatusReader(self.objects, self.settings.kafka.librdkafka())

@@ -34,7 +34,7 @@ def main() -> None:
     target, key, position, records = pickle.load(sys.stdin.buffer)
     publisher = PartitionPublisher(target, key)
 
-    publisher._producer = Dying(publisher._producer)
+    publisher._producer._producer = Dying(publisher._producer._producer)
     publisher.publish(position, records)
 
 

@@ -1,0 +1,123 @@
+"""A transactional producer: records go to Kafka in one transaction, or not at all.
+
+Invariant: whoever makes a producer of a transactional id has aborted what its predecessor left open, and fenced it.
+A producer whose commit or abort failed must be thrown away; it says so by raising.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from pipelines.edges.faultpoints import reach
+from pipelines.edges.progress import FencedError
+
+#: RD_KAFKA_PARTITION_UA: librdkafka's partitioner chooses, by the key.
+PARTITION_ANY = -1
+
+#: What the broker says to a producer whose transactional id somebody initialised after it.
+_FENCED_CODES = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record to publish; headers are (name, UTF-8 bytes)."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    partition: int = PARTITION_ANY
+
+
+@dataclass(frozen=True)
+class PublishTarget:
+    """Where and how a task publishes; travels to the executors."""
+
+    client: dict[str, str]
+    progress_partitions: int
+    transaction_timeout_ms: int
+    message_bytes_max: int
+
+    @property
+    def open_for_s(self) -> float:
+        """How long somebody's abandoned transaction may hide what comes after it, and some more."""
+        return self.transaction_timeout_ms / 1000 + 30
+
+
+class ProducerFencedError(FencedError):
+    """The broker has seen a later producer of this transactional id; whose it is, only the marker says."""
+
+
+class PublishError(Exception):
+    """A transaction failed and was given up; the task may be tried again."""
+
+
+class TransactionalProducer:
+    """The producer of one transactional id; `owner` and `name` are what errors call it."""
+
+    def __init__(self, target: PublishTarget, transactional_id: str, owner: str, name: str) -> None:
+        self._owner = owner
+        self._name = name
+        self._undelivered: list[str] = []
+        self._producer = Producer(
+            {
+                **target.client,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": str(target.transaction_timeout_ms),
+                "message.max.bytes": str(target.message_bytes_max),
+                "queue.buffering.max.kbytes": "131072",
+                "linger.ms": "5",
+                "compression.type": "lz4",
+            }
+        )
+        self._guard(lambda: self._producer.init_transactions(60.0), "initialise the transactional id")
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """Publish the records in one transaction. Raises `ProducerFencedError` and `PublishError`."""
+        self._guard(self._producer.begin_transaction, "begin a transaction")
+        for record in records:
+            self._produce(record)
+        reach("mid-publish")
+        self._guard(lambda: self._producer.commit_transaction(60.0), "commit a transaction")
+        reach("after-commit")
+        if self._undelivered:
+            # A commit that succeeded with failed deliveries cannot happen; if it does, say so and stop.
+            raise PublishError(f"delivery failed: {self._undelivered[0]}")
+
+    def _produce(self, record: Record) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    record.topic,
+                    value=record.value,
+                    key=record.key,
+                    headers=list(record.headers),
+                    partition=record.partition,
+                    on_delivery=self._note_delivery,
+                )
+                self._producer.poll(0)
+                return
+            except BufferError:
+                # The local queue is full: wait for the broker, which is the back-pressure.
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                raise self._failed("produce", error) from None
+
+    def _note_delivery(self, error: object, _message: object) -> None:
+        if error is not None:
+            self._undelivered.append(str(error))
+
+    def _guard(self, call: Callable[[], object], what: str) -> None:
+        try:
+            call()
+        except KafkaException as error:
+            raise self._failed(what, error) from None
+
+    def _failed(self, what: str, error: KafkaException) -> Exception:
+        kafka_error = error.args[0]
+        if kafka_error.code() in _FENCED_CODES:
+            return ProducerFencedError(self._owner)
+        return PublishError(f"cannot {what} for {self._name}: {kafka_error.str()}")

@@ -1,0 +1,174 @@
+"""`carillon dead-letters` on the real broker: what it shows, what it keeps to itself, and each letter back once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from typer.testing import CliRunner
+
+from conf import Settings
+from console.dead_letters import parse_time
+from console.main import make_app
+from pipelines.dead_letters import to_record
+from pipelines.errors import InputError
+from tests.builders import NOW, as_json, trigger
+from tests.topics import read_committed
+
+pytestmark = pytest.mark.usefixtures("fresh_topics")
+TOPIC, TRIGGERS, EVENTS = "campaign.dead-letters", "campaign.triggers", "customer.events"
+SECRET = "ava@example.org"
+
+
+def put_aside(settings: Settings, *letters: tuple[str, str, Any]) -> None:
+    """(source topic, reason, value): each as the stream would publish it; all in partition 0, in this order."""
+    producer = Producer({**settings.kafka.librdkafka(), "message.max.bytes": 8_000_000})
+    for offset, (topic, reason, value) in enumerate(letters):
+        row = {
+            "topic": topic,
+            "partition": 1,
+            "offset": offset,
+            "timestamp": NOW,
+            "key": SECRET.encode(),
+            "value": value if isinstance(value, bytes) else as_json(value),
+            "stage": "decode",
+            "reason": reason,
+            "detail": "customer_id: absent",
+        }
+        made = to_record(row, "triggered")
+        producer.produce(made.topic, value=made.value, key=made.key, headers=list(made.headers), partition=0)
+    assert producer.flush(30.0) == 0
+
+
+def carillon(environment: dict[str, str], *arguments: str) -> list[str]:
+    done = CliRunner(env=environment).invoke(make_app(), ("dead-letters", *arguments))
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout.splitlines()
+
+
+def ids(environment: dict[str, str], *arguments: str) -> list[str]:
+    return [json.loads(line)["id"] for line in carillon(environment, "list", "--json", *arguments)]
+
+
+def came_back(settings: Settings, topic: str = TRIGGERS) -> list[Any]:
+    return read_committed(settings.kafka.librdkafka(), topic)
+
+
+def test_a_list_tells_everything_but_the_payload(settings: Settings, environment: dict[str, str]) -> None:
+    put_aside(
+        settings,
+        (TRIGGERS, "missing_field", {"to": SECRET}),
+        (EVENTS, "not_json", SECRET.encode()),
+        (TRIGGERS, "not_json", b"\xff" + SECRET.encode()),
+    )
+    plain, as_objects = carillon(environment, "list"), carillon(environment, "list", "--json")
+    assert SECRET not in "".join(plain + as_objects)
+    first = json.loads(as_objects[0])
+    assert {name: first[name] for name in ("id", "source_topic", "source_partition", "reason", "detail")} == {
+        "id": "0:0",
+        "source_topic": TRIGGERS,
+        "source_partition": "1",
+        "reason": "missing_field",
+        "detail": "customer_id: absent",
+    }
+    assert re.fullmatch(
+        r"0:0  \S+  campaign\.triggers/1/0  missing_field  25 bytes  customer_id: absent", plain[0]
+    )
+    assert ids(environment, "--reason", "not_json") == ["0:1", "0:2"]
+    assert ids(environment, "--reason", "not_json", "--topic", EVENTS) == ["0:1"]
+    assert ids(environment, "--id", "0:2", "--id", "0:0") == ["0:0", "0:2"]
+    assert ids(environment, "--limit", "2") == ["0:1", "0:2"]
+    assert ids(environment, "--since", "1h") == ["0:0", "0:1", "0:2"]
+    assert ids(environment, "--since", "2100-01-01T00:00:00Z") == []
+    assert SECRET not in "".join(carillon(environment, "show", "0:0"))
+    shown = json.loads("".join(carillon(environment, "show", "0:0", "--payload")))
+    assert (shown["key"], json.loads(shown["value"])) == (SECRET, {"to": SECRET})
+    binary = json.loads("".join(carillon(environment, "show", "0:2", "--payload")))
+    assert set(binary["value"]) == {"base64"}
+
+
+def test_a_letter_is_sent_back_as_it_was_and_once(settings: Settings, environment: dict[str, str]) -> None:
+    put_aside(settings, (TRIGGERS, "missing_field", b"\xffone"), (EVENTS, "not_json", b"two"))
+    assert carillon(environment, "replay", "--topic", TRIGGERS) == ["1 records sent back, 0 had been before"]
+    assert carillon(environment, "replay", "--all") == ["1 records sent back, 1 had been before"]
+    assert carillon(environment, "replay", "--all") == ["0 records sent back, 2 had been before"]
+    (record,) = came_back(settings)
+    assert (record.value(), record.key(), record.partition()) == (b"\xffone", SECRET.encode(), 1)
+    assert record.headers() == [("replay_of", b"campaign.dead-letters/0/0")]
+    assert [one.value() for one in came_back(settings, EVENTS)] == [b"two"]
+
+
+def test_a_mended_value_goes_in_its_place(
+    settings: Settings, environment: dict[str, str], tmp_path: Path
+) -> None:
+    put_aside(settings, (TRIGGERS, "missing_field", trigger(customer_id=...)))
+    mended = tmp_path / "mended.json"
+    mended.write_bytes(as_json(trigger(customer_id=...)))
+    with pytest.raises(InputError, match=r"would be refused again: customer_id: Field required") as caught:
+        carillon(environment, "replay", "--id", "0:0", "--value", str(mended))
+    assert "t-1" not in str(caught.value)
+    mended.write_bytes(as_json(trigger()))
+    for expected in ("1 records sent back, 0 had been before", "0 records sent back, 1 had been before"):
+        assert carillon(environment, "replay", "--id", "0:0", "--value", str(mended)) == [expected]
+    assert [json.loads(record.value()) for record in came_back(settings)] == [trigger()]
+
+
+@pytest.mark.parametrize(("fault", "left"), [("mid-publish:kill:2", 500), ("after-commit:kill:2", 100)])
+def test_a_replay_that_is_killed_is_finished_by_the_next(
+    settings: Settings, environment: dict[str, str], fault: str, left: int
+) -> None:
+    names = [f"{number}".encode() for number in range(1_100)]
+    put_aside(settings, *[(TRIGGERS, "not_json", name) for name in names])
+    command = [sys.executable, "-m", "console.main", "dead-letters", "replay", "--all"]
+    killed = subprocess.run(
+        command, env={**os.environ, **environment, "CARILLON_FAULT": fault}, capture_output=True, timeout=120
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    done = {500: 500, 100: 1_000}[left]
+    (line,) = carillon(environment, "replay", "--all")
+    assert line == f"{1_100 - done:,} records sent back, {done:,} had been before"
+    assert Counter(record.value() for record in came_back(settings)) == Counter(names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("replay",), "which dead letters"),
+        (("replay", "--id", "0-1"), "'0-1' is not the id of a dead letter"),
+        (("replay", "--id", "0:7"), "no dead letter matches"),
+        (("replay", "--reason", "no_consent"), "no reason of a dead letter"),
+        (("replay", "--all", "--value", __file__), "name it by one --id"),
+        (("list", "--since", "yesterday"), "'yesterday' is no time"),
+        (("show", "0:7"), "no dead letter 0:7"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    environment: dict[str, str], arguments: tuple[str, ...], complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint):
+        carillon(environment, *arguments)
+
+
+def test_a_record_of_no_input_topic_is_not_sent_anywhere(
+    settings: Settings, environment: dict[str, str]
+) -> None:
+    put_aside(settings, ("send.progress", "not_json", b"x"))
+    with pytest.raises(InputError, match=r"came from 'send\.progress'; allowed: campaign\.triggers"):
+        carillon(environment, "replay", "--all")
+
+
+def test_times() -> None:
+    now = datetime(2026, 3, 1, tzinfo=timezone.utc)
+    assert parse_time("90m", now) == now - timedelta(minutes=90)
+    assert parse_time("2026-03-01T09:00:00+01:00", now) == datetime(2026, 3, 1, 8, tzinfo=timezone.utc)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,16 @@ from conf import Settings
 from schemas.channels import CHANNELS
 from senders.decoding import RawRecord
 from senders.errors import SenderError
+from senders.recalls import TOPIC as RECALLS
+from senders.recalls import Recalls
 from senders.receiving import Delivery, Receiver
+from senders.reporting import TOPIC as EVENTS
+from senders.reporting import Reporter
 from senders.store import CountKey
 
 GROUP = "reference-sender"
+VENDOR = "reference"
+_TOPICS = (*[row.topic for row in CHANNELS], RECALLS, EVENTS)
 BROKER_TIMEOUT_S = 10.0
 # A chunk is one SQLite transaction and one offset commit (about 5 ms): large enough to make both cheap, small
 # enough that memory stays near 100 MB and SIGTERM is obeyed within a second.
@@ -51,32 +58,40 @@ def consume(
     until: Until = Until(),
     stop: threading.Event | None = None,
     group: str = GROUP,
+    vendor: str = VENDOR,
 ) -> Counter[CountKey]:
     """Consume all channels' send batches until told to stop; all counts since `directory` was made.
 
-    Setting `stop` (from a signal handler, say) ends it after the chunk. SenderError: no broker, no topic.
+    What becomes of each message is reported on delivery.events, under the name `vendor`; messages of a campaign version
+    that is recalled on send.recalls are not delivered. Setting `stop` (from a signal handler, say) ends it after the
+    chunk. SenderError: no broker, no topic.
     """
-    source = _Source(settings, group)
-    try:
-        receiver = Receiver(directory, delivery, source.topic_ids)
-        try:
-            _run(source, receiver, until, stop or threading.Event())
-            return receiver.store.counts()
-        finally:
-            receiver.close()
-    finally:
-        source.close()
+    with ExitStack() as stack:
+        source = stack.enter_context(closing(_Source(settings, group)))
+        receiver = stack.enter_context(closing(Receiver(directory, delivery, source.topic_ids)))
+        recalls = stack.enter_context(closing(Recalls(source.connection, source.servers)))
+        reporter = Reporter(source.connection, source.servers, vendor)
+        _run(source, receiver, recalls, reporter, until, stop or threading.Event())
+        return receiver.store.counts()
 
 
-def _run(source: _Source, receiver: Receiver, until: Until, stop: threading.Event) -> None:
+def _run(
+    source: _Source,
+    receiver: Receiver,
+    recalls: Recalls,
+    reporter: Reporter,
+    until: Until,
+    stop: threading.Event,
+) -> None:
     received = 0
     idle_since = time.monotonic()
     while not stop.is_set():
         records = source.read_chunk(stop)
         if records:
-            counts = receiver.take(records)
+            taken = receiver.take(records, recalls.refresh())
+            reporter.report(taken.outcomes)
             source.commit(records)
-            received += sum(number for key, number in counts.items() if key[2] == "received")
+            received += sum(number for key, number in taken.counts.items() if key[2] == "received")
         if until.count is not None and received >= until.count:
             return
         if records or not source.is_at_end:
@@ -90,13 +105,13 @@ class _Source:
     """The send-batch topics as chunks of records."""
 
     def __init__(self, settings: Settings, group: str) -> None:
-        self._servers = settings.kafka.bootstrap_servers
+        self.servers = settings.kafka.bootstrap_servers
         # What goes wrong is reported once, by us, not by librdkafka's own log too.
-        self._connection: dict[str, str | int | bool] = {**settings.kafka.librdkafka(), "log_level": 2}
+        self.connection: dict[str, str | int | bool] = {**settings.kafka.librdkafka(), "log_level": 2}
         self._assigned: set[tuple[str, int]] = set()
         self._at_end: set[tuple[str, int]] = set()
         options: dict[str, str | int | bool] = {
-            **self._connection,
+            **self.connection,
             "group.id": group,
             "client.id": group,
             "isolation.level": "read_committed",
@@ -125,8 +140,8 @@ class _Source:
 
     def check_broker(self) -> dict[str, str]:
         """Kafka's id of each topic; SenderError when no broker answers or a topic is missing."""
-        asked = TopicCollection([row.topic for row in CHANNELS])
-        client = AdminClient(self._connection)  # held by name: its answers die with it
+        asked = TopicCollection(list(_TOPICS))
+        client = AdminClient(self.connection)  # held by name: its answers die with it
         answers = client.describe_topics(asked, request_timeout=BROKER_TIMEOUT_S)
         ids: dict[str, str] = {}
         for name, answer in answers.items():
@@ -136,11 +151,11 @@ class _Source:
                 error = problem.args[0]
                 if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise SenderError(
-                        f"Kafka at {self._servers} has no topic {name}. "
+                        f"Kafka at {self.servers} has no topic {name}. "
                         "Create the topics first (see schemas/topics), or check kafka.bootstrap_servers."
                     ) from None
                 raise SenderError(
-                    f"no answer from Kafka at {self._servers} in {BROKER_TIMEOUT_S:.0f} s ({error.str()}). "
+                    f"no answer from Kafka at {self.servers} in {BROKER_TIMEOUT_S:.0f} s ({error.str()}). "
                     "Is it running, and is kafka.bootstrap_servers right? `make dev` starts a local one."
                 ) from None
         return ids
@@ -179,7 +194,7 @@ class _Source:
             # none twice. Anything worse comes back with the next poll.
             if problem.args[0].fatal():
                 raise SenderError(
-                    f"Kafka at {self._servers} refused the offsets: {problem.args[0].str()}"
+                    f"Kafka at {self.servers} refused the offsets: {problem.args[0].str()}"
                 ) from None
 
     def close(self) -> None:
@@ -192,7 +207,7 @@ class _Source:
         if error.code() == KafkaError._PARTITION_EOF:
             self._at_end.add((str(message.topic()), int(message.partition() or 0)))
         elif error.fatal() or not error.retriable():
-            raise SenderError(f"Kafka at {self._servers}: {error.str()}")
+            raise SenderError(f"Kafka at {self.servers}: {error.str()}")
 
     def _assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._assigned = {(partition.topic, partition.partition) for partition in partitions}

@@ -9,20 +9,30 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from schemas.messages import Message
+from schemas.messages.delivery import DeliveryType
 from senders.decoding import RawRecord, ReceivedBatch, RefusedRecordError, campaign_of, decode
 from senders.lines import JsonLines
+from senders.reporting import Outcome
 from senders.store import CountKey, Store
 
 DEAD_LETTERS = "dead-letters.jsonl"
 # received: distinct messages; duplicates: further copies of them; undeliverable: received, but the channel
-# cannot take it; malformed: refused records.
-COUNTS: tuple[str, ...] = ("received", "duplicates", "undeliverable", "malformed")
+# cannot take it; recalled: not received, because their campaign version was recalled; malformed: refused records.
+COUNTS: tuple[str, ...] = ("received", "duplicates", "undeliverable", "recalled", "malformed")
+
+
+@dataclass
+class Taken:
+    """What a chunk of records came to: what it added to the counts, and what became of each message."""
+
+    counts: Counter[CountKey] = field(default_factory=Counter)
+    outcomes: list[Outcome] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -68,13 +78,15 @@ class Receiver:
         self._delivery.close()
         self.store.close()
 
-    def take(self, records: Sequence[RawRecord]) -> Counter[CountKey]:
-        """Deliver what is new in a chunk and remember it in one transaction; what it added to the counts."""
-        counts: Counter[CountKey] = Counter()
+    def take(self, records: Sequence[RawRecord], recalled: Set[str] = frozenset()) -> Taken:
+        """Deliver what is new in a chunk, unless its campaign version is `recalled`, and remember it in one
+        transaction."""
+        taken = Taken()
+        counts = taken.counts
         positions = dict(self._positions)
         with self.store.transaction():
             batches = [batch for record in records if (batch := self._decode(record, counts)) is not None]
-            self._deliver(batches, counts)
+            self._deliver(batches, recalled, taken)
             for record in records:
                 place = self._place(record)
                 positions[place] = max(positions.get(place, 0), record.offset + 1)
@@ -83,7 +95,7 @@ class Receiver:
             self.store.advance(positions)
             self.store.add(counts)
         self._positions = positions
-        return counts
+        return taken
 
     def _decode(self, record: RawRecord, counts: Counter[CountKey]) -> ReceivedBatch | None:
         try:
@@ -95,21 +107,30 @@ class Receiver:
                 self._dead_letters.append(_dead_letter(record, str(refusal)))
             return None
 
-    def _deliver(self, batches: Sequence[ReceivedBatch], counts: Counter[CountKey]) -> None:
+    def _deliver(self, batches: Sequence[ReceivedBatch], recalled: Set[str], taken: Taken) -> None:
         seen = self.store.seen(message.message_id for each in batches for message in each.batch.messages)
         new: set[str] = set()
         for each in batches:
-            count = _counter(counts, each)
+            count = _counter(taken.counts, each)
+            tell = _teller(taken.outcomes, each)
             fresh: list[Message] = []
             for message in each.batch.messages:
                 if message.message_id in new or message.message_id in seen:
                     count("duplicates", 0 if self._is_counted(each.record) else 1)
+                    tell("duplicate", message, None)
+                elif each.batch.campaign_version in recalled:
+                    count("recalled", 0 if self._is_counted(each.record) else 1)
+                    tell("recalled", message, None)
                 else:
                     new.add(message.message_id)
                     fresh.append(message)
             count("received", len(fresh))
             if fresh:
                 failed = self._delivery.deliver(each, fresh)
+                reasons = {failure.message_id: failure.reason for failure in failed}
+                for one in fresh:
+                    reason = reasons.get(one.message_id)
+                    tell("rejected" if reason else "accepted", one, reason)
                 count("undeliverable", len(failed))
                 for failure in failed:
                     line = _dead_letter(each.record, failure.reason)
@@ -129,6 +150,27 @@ def _counter(counts: Counter[CountKey], received: ReceivedBatch) -> Callable[[st
     def add(name: str, number: int) -> None:
         if number:
             counts[received.channel, received.batch.campaign_id, name] += number
+
+    return add
+
+
+def _teller(
+    outcomes: list[Outcome], received: ReceivedBatch
+) -> Callable[[DeliveryType, Message, str | None], None]:
+    batch = received.batch
+
+    def add(kind: DeliveryType, message: Message, detail: str | None) -> None:
+        outcomes.append(
+            Outcome(
+                kind,
+                message.message_id,
+                batch.batch_id,
+                batch.campaign_id,
+                message.customer_id,
+                received.channel,
+                detail,
+            )
+        )
 
     return add
 

@@ -15,6 +15,7 @@ from schemas.messages.outputs import (
     SmsMessage,
     SmsSendBatch,
 )
+from schemas.messages.recall import Recall
 
 # Name in a topic's YAML and of the generated file (schemas/generated/<name>.schema.json) → model.
 RECORDS: dict[str, type[Record]] = {
@@ -25,6 +26,7 @@ RECORDS: dict[str, type[Record]] = {
     "sms-send-batch": SmsSendBatch,
     "push-send-batch": PushSendBatch,
     "progress-marker": ProgressMarker,
+    "recall": Recall,
 }
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "ProgressMarker",
     "PushMessage",
     "PushSendBatch",
+    "Recall",
     "Record",
     "SendBatch",
     "SmsMessage",

@@ -22,6 +22,7 @@ DeliveryType = Literal[
     "unsubscribed",
     "opened",
     "clicked",
+    "recalled",  # the campaign version was recalled before the sender delivered it; it did not
     "duplicate",  # the sender had seen this message_id before and did not send it again
 ]
 

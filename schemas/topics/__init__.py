@@ -25,6 +25,7 @@ TOPIC_NAMES: tuple[str, ...] = (
     "push.send-batches",
     "campaign.dead-letters",
     "send.progress",
+    "send.recalls",
 )
 
 

@@ -14,11 +14,14 @@ import pytest
 from confluent_kafka import Producer
 
 from conf import Settings, load
+from schemas.messages import DeliveryEvent
 from senders.consumer import Until
 from senders.decoding import RawRecord
 from senders.errors import SenderError
 from senders.reference import run
+from tests.builders import as_json
 from tests.senders.batches import record
+from tests.topics import read_committed
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
 
@@ -85,7 +88,7 @@ def test_sigterm_ends_it_with_a_summary(
     finally:
         process.kill()
     assert (process.returncode, errors) == (0, "")
-    assert output.splitlines()[-1].split() == ["all", "1", "0", "0", "0"]
+    assert output.splitlines()[-1].split() == ["all", "1", "0", "0", "0", "0"]
     assert (tmp_path / "received.json").exists()
 
 
@@ -126,3 +129,52 @@ def test_a_broker_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pyt
     nowhere = load("local", environ={"CARILLON_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9"})
     with pytest.raises(SenderError, match=r"no answer from Kafka at 127\.0\.0\.1:9 in 1 s .*make dev"):
         run(nowhere, tmp_path, until=UNTIL_IDLE)
+
+
+def recall(settings: Settings, version: str) -> None:
+    document = {
+        "recall_id": "r-1",
+        "campaign_id": "cart_reminder",
+        "campaign_version": version,
+        "recalled_at": "2026-03-01T09:12:00Z",
+    }
+    producer = Producer(settings.kafka.librdkafka())
+    producer.produce("send.recalls", key=version.encode(), value=as_json(document))
+    assert producer.flush(20) == 0
+
+
+def told(settings: Settings) -> list[tuple[str, str]]:
+    events = [
+        json.loads(one.value()) for one in read_committed(settings.kafka.librdkafka(), "delivery.events")
+    ]
+    assert len({event["event_id"] for event in events}) == len({(e["type"], e["message_id"]) for e in events})
+    return sorted((event["type"], event["message_id"]) for event in events)
+
+
+def test_what_was_recalled_before_it_was_read_is_not_delivered_and_each_message_is_told_of(
+    settings: Settings, tmp_path: Path
+) -> None:
+    publish(settings, [record("sms", ["s-1", "s-1"])])
+    run(settings, tmp_path, until=UNTIL_IDLE)
+    recall(settings, "sha256:00")
+    publish(settings, [record("sms", ["s-2"], offset=1), record("push", ["p-1"])])
+    summary = run(settings, tmp_path, until=UNTIL_IDLE)
+    assert (summary["received"], summary["recalled"]) == (1, 2)
+    assert told(settings) == [
+        ("accepted", "s-1"),
+        ("duplicate", "s-1"),
+        ("recalled", "p-1"),
+        ("recalled", "s-2"),
+    ]
+    event = json.loads(read_committed(settings.kafka.librdkafka(), "delivery.events")[0].value())
+    DeliveryEvent.model_validate_json(json.dumps(event))
+
+
+def test_a_recall_that_cannot_be_understood_stops_the_sender(settings: Settings, tmp_path: Path) -> None:
+    producer = Producer(settings.kafka.librdkafka())
+    producer.produce("send.recalls", value=b"{}")
+    assert producer.flush(20) == 0
+    publish(settings, [record("sms", ["s-1"])])
+    with pytest.raises(SenderError, match=r"send\.recalls offset 0: not a recall"):
+        run(settings, tmp_path, until=UNTIL_IDLE)
+    assert not (tmp_path / "sms.jsonl").read_text("utf-8")

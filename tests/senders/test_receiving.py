@@ -71,10 +71,12 @@ def test_every_channel_arrives(tmp_path: Path) -> None:
     assert totals(summary) == (4, 0, 0, 0)
     assert summary["campaigns"] == {
         "cart_reminder": {
-            "email": {"received": 2, "duplicates": 0, "undeliverable": 0, "malformed": 0},
-            "sms": {"received": 1, "duplicates": 0, "undeliverable": 0, "malformed": 0},
+            "email": {"received": 2, "duplicates": 0, "undeliverable": 0, "recalled": 0, "malformed": 0},
+            "sms": {"received": 1, "duplicates": 0, "undeliverable": 0, "recalled": 0, "malformed": 0},
         },
-        "welcome": {"push": {"received": 1, "duplicates": 0, "undeliverable": 0, "malformed": 0}},
+        "welcome": {
+            "push": {"received": 1, "duplicates": 0, "undeliverable": 0, "recalled": 0, "malformed": 0}
+        },
     }
     assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.glob("email/*/*"))] == [
         "email/aa/aa-1.eml",
@@ -154,7 +156,9 @@ def test_a_refused_record_is_counted_and_kept_and_the_rest_goes_on(tmp_path: Pat
     assert "v9: a version this sender does not know" in str(letter["reason"])
     assert letter["value_base64"]
     assert summary["campaigns"] == {
-        "cart_reminder": {"email": {"received": 1, "duplicates": 0, "undeliverable": 0, "malformed": 1}}
+        "cart_reminder": {
+            "email": {"received": 1, "duplicates": 0, "undeliverable": 0, "recalled": 0, "malformed": 1}
+        }
     }
 
 
@@ -209,6 +213,46 @@ def test_the_table_adds_up(tmp_path: Path) -> None:
         "received",
         "duplicates",
         "undeliverable",
+        "recalled",
         "malformed",
     ]
-    assert text.splitlines()[-1].split() == ["all", "2", "1", "0", "0"]
+    assert text.splitlines()[-1].split() == ["all", "2", "1", "0", "0", "0"]
+
+
+def outcomes(
+    directory: Path, chunk: list[RawRecord], recalled: frozenset[str] = frozenset()
+) -> list[tuple[str, str]]:
+    """What a sender tells of the messages of a chunk."""
+    receiver = Receiver(directory, FileDelivery(directory), TOPIC_IDS)
+    try:
+        return [(one.type, one.message_id) for one in receiver.take(chunk, recalled).outcomes]
+    finally:
+        receiver.close()
+
+
+def test_what_became_of_each_message_is_told_also_when_a_chunk_comes_again(tmp_path: Path) -> None:
+    chunk = [
+        record("sms", ["m-1", "m-2", "m-1"]),
+        record("email", ["e-1"], content={"to": "ava@example.org\r\nBcc: eve@example.org"}),
+    ]
+    first = outcomes(tmp_path, chunk)
+    assert sorted(first) == [
+        ("accepted", "m-1"),
+        ("accepted", "m-2"),
+        ("duplicate", "m-1"),
+        ("rejected", "e-1"),
+    ]
+    # The sender died before it told of them: the records come again, and each message is acknowledged after all.
+    assert {one for _, one in outcomes(tmp_path, chunk)} == {"m-1", "m-2", "e-1"}
+
+
+def test_a_recalled_version_is_not_delivered_and_counted_once(tmp_path: Path) -> None:
+    delivered, late = record("sms", ["m-1"]), record("sms", ["m-1", "m-2"], offset=1)
+    assert outcomes(tmp_path, [delivered]) == [("accepted", "m-1")]
+    recalled = frozenset({"sha256:00"})
+    for _ in range(2):
+        assert outcomes(tmp_path, [late], recalled) == [("duplicate", "m-1"), ("recalled", "m-2")]
+    assert outcomes(tmp_path, [record("push", ["p-1"])], frozenset({"another"})) == [("accepted", "p-1")]
+    summary = receive(tmp_path)
+    assert (summary["received"], summary["recalled"], summary["duplicates"]) == (2, 1, 1)
+    assert [line["message_id"] for line in lines(tmp_path / "sms.jsonl")] == ["m-1"]

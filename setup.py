@@ -37,6 +37,7 @@ setup(
         "boto3",
         "confluent-kafka",
         "delta-spark==4.4.0",
+        "deltalake",
         "email-validator",
         "great-expectations>=1.24",
         "jsonschema",

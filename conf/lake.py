@@ -109,6 +109,23 @@ class Lake(Section):
             kwargs["aws_secret_access_key"] = self.secret_access_key.get_secret_value()
         return kwargs
 
+    def object_store(self) -> dict[str, str]:
+        """Options of the Rust crate object_store, which reads Delta tables without Spark."""
+        options = {
+            "aws_region": self.region,
+            "aws_virtual_hosted_style_request": str(not self.path_style_access).lower(),
+            "aws_conditional_put": "etag",
+            "connect_timeout": f"{CONNECT_TIMEOUT_S}s",
+            "timeout": f"{READ_TIMEOUT_S}s",
+        }
+        if self.endpoint_url:
+            options["aws_endpoint"] = self.endpoint_url
+            options["allow_http"] = str(self.endpoint_url.startswith("http://")).lower()
+        if self.access_key_id and self.secret_access_key:
+            options["aws_access_key_id"] = self.access_key_id.get_secret_value()
+            options["aws_secret_access_key"] = self.secret_access_key.get_secret_value()
+        return options
+
     def hadoop(self) -> dict[str, str]:
         """Options of Hadoop's S3A (`fs.s3a.*`); put `spark.hadoop.` before each for a Spark configuration."""
         options = {

@@ -25,6 +25,7 @@ COMMANDS: tuple[str, ...] = (
     "status",
     "control",
     "dead_letters",
+    "make_up",
 )
 
 # Errors that are the user's to fix, as module and class. An error that was raised comes from a module that

@@ -37,6 +37,11 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
 )
 
 
+def say(line: str) -> None:
+    """Tell whoever watches the job, or reads its log."""
+    print(f"carillon: {line}", file=sys.stderr, flush=True)
+
+
 def run(main: Callable[[], None]) -> int:
     """The exit code of a job; what it raises beyond the known kinds is a bug and keeps its trace."""
     try:
@@ -46,6 +51,6 @@ def run(main: Callable[[], None]) -> int:
         error = explain(raised)
         for kind, code in EXIT_CODES:
             if isinstance(error, kind):
-                print(f"carillon: {error}", file=sys.stderr)
+                say(str(error))
                 return code
         raise

@@ -24,15 +24,11 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _say(line: str) -> None:
-    print(f"carillon: {line}", file=sys.stderr, flush=True)
-
-
 def send_campaign(arguments: argparse.Namespace) -> None:
     settings = conf.load(arguments.env)
     spark = open_session("send-campaign", settings)
     try:
-        result = run_campaign(spark, settings, arguments.campaign, arguments.run_id, _say)
+        result = run_campaign(spark, settings, arguments.campaign, arguments.run_id, _door.say)
         print(json.dumps(result), flush=True)
     finally:
         spark.stop()

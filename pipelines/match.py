@@ -170,7 +170,24 @@ def match_audience(
     members = audience
     if campaign.audience:
         members = _keep_where(audience, campaign.audience.where, campaign, "audience.where")
-    return members.select(
+    rows = members.select(
+        "customer_id",
+        F.explode(F.array(*[F.lit(name) for name in campaign.channels])).alias("channel"),
+        F.struct(*audience.columns).alias("customer"),
+    )
+    return as_run_candidates(rows, digest, campaign, run_id, clock, house)
+
+
+def as_run_candidates(
+    recipients: DataFrame,
+    digest: str,
+    campaign: Campaign,
+    run_id: str,
+    clock: Column,
+    house: Decide = NO_RULES,
+) -> DataFrame:
+    """Recipients (customer_id, channel, customer) as a run considers them. Grain unchanged."""
+    return recipients.select(
         F.lit("run").alias("source"),
         F.lit(run_id).alias("source_id"),
         F.lit(campaign.campaign_id).alias("campaign_id"),
@@ -178,14 +195,14 @@ def match_audience(
         F.lit(campaign.status).alias("campaign_status"),
         F.lit(campaign.topic).alias("consent_topic"),
         variants_literal(campaign.variants).alias("variants"),
-        F.explode(F.array(*[F.lit(name) for name in campaign.channels])).alias("channel"),
+        "channel",
         "customer_id",
         clock.alias("occurred_at"),
         F.lit(None).cast("timestamp").alias("expires_at"),
         F.lit("{}").alias("data"),
         F.lit("run").alias("origin"),
         policy_literal(campaign, house).alias("policy"),
-        F.struct(*audience.columns).alias("customer"),
+        "customer",
     )
 
 

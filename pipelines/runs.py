@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from pipelines.campaigns import Campaign
 from pipelines.edges.manifests import Manifest
-from pipelines.match import identify_candidates, match_audience
+from pipelines.match import as_run_candidates, identify_candidates, match_audience
 from pipelines.work import Work
 
 #: A run is one unit of its own pipeline.
@@ -37,6 +37,30 @@ def make_run_work(
     """The work of one run; `versions` holds exactly one campaign."""
     ((digest, campaign),) = versions.items()
     members = match_audience(audience, digest, campaign, run_id, F.lit(manifest.decided_at))
+    return Work(
+        candidates=identify_candidates(members, manifest.pipeline, manifest.send_partitions),
+        consent_changes=None,
+        dead_letters=None,
+        is_large=True,
+    )
+
+
+def make_up_work(
+    run_id: str,
+    planned: DataFrame,
+    acknowledged: DataFrame,
+    manifest: Manifest,
+    versions: dict[str, Campaign],
+    audience: DataFrame,
+) -> Work:
+    """The work of a make-up run: `planned` (message_id, customer_id, channel; one row per message) without those that
+    are in `acknowledged` (message_id). They are considered as the first run did, so their message ids are the same."""
+    ((digest, campaign),) = versions.items()
+    left = planned.join(acknowledged, on="message_id", how="left_anti").select("customer_id", "channel")
+    customers = audience.select("customer_id", F.struct(*audience.columns).alias("customer"))
+    # customer_id is unique in a snapshot; who is no longer in it is still considered.
+    recipients = left.join(customers, on="customer_id", how="left")
+    members = as_run_candidates(recipients, digest, campaign, run_id, F.lit(manifest.decided_at))
     return Work(
         candidates=identify_candidates(members, manifest.pipeline, manifest.send_partitions),
         consent_changes=None,

@@ -67,12 +67,12 @@ class UnitRunner:
         )
 
     def run(
-        self, unit: int, clock: datetime, campaign_ids: set[str] | None, make: WorkMaker
+        self, unit: int, clock: datetime, campaign_ids: set[str] | dict[str, str] | None, make: WorkMaker
     ) -> dict[str, Any]:
         """Run the unit to its end, or finish what an earlier attempt began; returns its result (see `finish`).
 
-        `campaign_ids` None pins every active campaign. Raises `ImbalanceError`, `FencedError`, `StorageError`,
-        `NoAudienceError`, `MissingBundleError`."""
+        `campaign_ids` None pins every active campaign; a dict names the version of each, active or not.
+        Raises `ImbalanceError`, `FencedError`, `StorageError`, `NoAudienceError`, `MissingBundleError`."""
         manifest, is_new = self.manifests.pin(
             self.app_id, unit, lambda: self._make_manifest(unit, clock, campaign_ids)
         )
@@ -111,10 +111,14 @@ class UnitRunner:
         reach("after-result")
         return result
 
-    def _make_manifest(self, unit: int, clock: datetime, campaign_ids: set[str] | None) -> Manifest:
+    def _make_manifest(
+        self, unit: int, clock: datetime, campaign_ids: set[str] | dict[str, str] | None
+    ) -> Manifest:
         pointer = AudiencePointer(self.objects).read()
         active = self.campaigns.active_digests()
         chosen = {k: v for k, v in active.items() if campaign_ids is None or k in campaign_ids}
+        if isinstance(campaign_ids, dict):
+            chosen = campaign_ids
         # Before they are pinned, so that a campaign that is published again is mended.
         unchecked = set(chosen.values()) - self._checked
         check_conditions(self.spark, [self.campaigns.load(digest) for digest in sorted(unchecked)])

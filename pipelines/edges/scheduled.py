@@ -25,8 +25,9 @@ from pipelines.edges.objects import ObjectStore
 from pipelines.edges.terms import Term, driver_name
 from pipelines.errors import InputError
 from pipelines.match import check_audience_rule
-from pipelines.runs import INCARNATION, UNIT, make_run_work, run_pipeline
+from pipelines.runs import INCARNATION, UNIT, make_run_work, run_name, run_pipeline
 from pipelines.units import UnitRunner
+from pipelines.work import WorkMaker
 
 #: A run id becomes part of object names and of Kafka's transactional ids.
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -67,17 +68,32 @@ def run_campaign(
     if pinned is None:
         # Before it is pinned, so that a campaign that is published again is mended.
         check_audience_rule(spark, _find_campaign(CampaignStore(objects), campaign_id))
+    result = carry_out(
+        spark,
+        settings,
+        pipeline,
+        {campaign_id},
+        lambda _spark, manifest, versions, audience: make_run_work(run_id, manifest, versions, audience),
+        say,
+    )
+    return {**result, "already_complete": False, **({"changed_since": changed} if changed else {})}
+
+
+def carry_out(
+    spark: SparkSession,
+    settings: Settings,
+    pipeline: str,
+    campaigns: set[str] | dict[str, str],
+    make: WorkMaker,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Run the one unit of a run's pipeline as its youngest driver, telling `say` how far it is."""
+    objects = ObjectStore(settings.lake)
     term = Term(objects, pipeline, driver_name(spark))
     runner = UnitRunner(spark, settings, pipeline, INCARNATION, term.number)
-    reporting = AdvanceReport(objects, settings.kafka.librdkafka(), pipeline, name, say)
+    reporting = AdvanceReport(objects, settings.kafka.librdkafka(), pipeline, run_name(pipeline), say)
     with closing(reporting) as report, Heartbeat(objects, pipeline, report.tick):
-        result = runner.run(
-            UNIT,
-            datetime.now(timezone.utc),
-            {campaign_id},
-            lambda _spark, manifest, versions, audience: make_run_work(run_id, manifest, versions, audience),
-        )
-    return {**result, "already_complete": False, **({"changed_since": changed} if changed else {})}
+        return runner.run(UNIT, datetime.now(timezone.utc), campaigns, make)
 
 
 def _changed_since(objects: ObjectStore, pinned: Manifest) -> dict[str, dict[str, Any]]:

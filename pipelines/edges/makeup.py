@@ -1,0 +1,125 @@
+"""A make-up run: sends again to exactly those whom a finished run planned and no sender ever acknowledged.
+
+Invariant: it is a run of its own, `RUN_ID.make-up`, with a manifest, a plan and markers, so it is carried out once
+however often it is started; its messages keep their ids, so that a sender that had them after all sends nothing twice.
+Consent, address and every other gate are asked again, against the newest snapshot. What counts as acknowledged is
+pinned with the first start, as offsets of delivery.events.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from conf import Settings
+from pipelines.edges.lake import DeltaLake
+from pipelines.edges.manifests import ManifestStore
+from pipelines.edges.objects import ObjectStore, canonical_json
+from pipelines.edges.scheduled import carry_out
+from pipelines.edges.status import find_run
+from pipelines.errors import InputError, ServerError
+from pipelines.recording import LEDGER
+from pipelines.runs import INCARNATION, UNIT, make_up_work, run_name, run_pipeline
+
+#: What its run id adds to that of the run it makes up for.
+SUFFIX = ".make-up"
+EVENTS = "delivery.events"
+_TIMEOUT_S = 30.0
+
+
+def make_up(
+    spark: SparkSession, settings: Settings, name: str, say: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Carry out the make-up run of CAMPAIGN/RUN_ID; returns its result, with `already_complete`. Raises `InputError`
+    when there is no such run or it has not ended, and what `UnitRunner.run` raises."""
+    objects = ObjectStore(settings.lake)
+    manifests = ManifestStore(objects)
+    first = f"{find_run(objects, name)}/{INCARNATION}"
+    campaign_id, _, run_id = name.partition("/")
+    pinned = manifests.find(first, UNIT)
+    if pinned is None or manifests.result(first, UNIT) is None:
+        raise InputError(
+            f"run '{name}' has not ended: what it has not published yet needs no make-up. Start it again with its "
+            "run id, then make up for it."
+        )
+    pipeline = run_pipeline(campaign_id, run_id + SUFFIX)
+    finished = manifests.result(f"{pipeline}/{INCARNATION}", UNIT)
+    if finished is not None:
+        say(f"run {run_name(pipeline)} is already complete; it can be made up for in turn")
+        return {**finished, "already_complete": True}
+    ends = _pin_ends(objects, settings, pipeline)
+    # A make-up of a make-up is still about the messages of the first run.
+    source_id = run_id.partition(SUFFIX)[0]
+    planned = _planned(DeltaLake(spark, settings.lake), first.rpartition("/")[0], campaign_id, source_id)
+    acknowledged = _acknowledged(spark, settings, ends)
+    result = carry_out(
+        spark,
+        settings,
+        pipeline,
+        pinned.campaigns,
+        lambda _spark, manifest, versions, audience: make_up_work(
+            source_id, planned, acknowledged, manifest, versions, audience
+        ),
+        say,
+    )
+    return {**result, "already_complete": False}
+
+
+def _planned(lake: DeltaLake, pipeline: str, campaign_id: str, source_id: str) -> DataFrame:
+    """The messages that the run has published, by itself or when a hold of it fell due. Grain: one row per
+    message_id."""
+    of_run = (F.col("source") == "run") & (F.col("source_id") == source_id)
+    # Other runs of the same source id are make-up runs of it.
+    is_own = (F.col("pipeline") == pipeline) | ~F.col("pipeline").startswith("run-")
+    rows = lake.read(LEDGER).where((F.col("campaign_id") == campaign_id) & of_run & is_own)
+    stopped = rows.where(F.col("stage") == "render").select("decision_id")
+    sent = rows.where((F.col("stage") == "decide") & (F.col("decision") == "sent"))
+    left = sent.join(stopped, on="decision_id", how="left_anti")
+    return left.select("message_id", "customer_id", "channel").dropDuplicates(["message_id"])
+
+
+def _acknowledged(spark: SparkSession, settings: Settings, ends: dict[str, int]) -> DataFrame:
+    """The messages that a sender has told anything of. Grain: one row per message_id."""
+    reader = spark.read.format("kafka").options(**settings.kafka.spark_source())
+    events = (
+        reader.option("subscribe", EVENTS)
+        .option("startingOffsets", "earliest")
+        .option("endingOffsets", json.dumps({EVENTS: ends}))
+        .option("kafka.isolation.level", "read_committed")
+        .load()
+    )
+    told = F.from_json(F.col("value").cast("string"), "message_id string").getField("message_id")
+    return events.select(told.alias("message_id")).where(F.col("message_id").isNotNull()).distinct()
+
+
+def _pin_ends(objects: ObjectStore, settings: Settings, pipeline: str) -> dict[str, int]:
+    """The end of each partition of the delivery events, as it was when this run was first started."""
+    name = f"acknowledgements/{pipeline}.json"
+    if (pinned := objects.read_json(name)) is None:
+        objects.create(name, canonical_json(_ends(settings.kafka.librdkafka())))
+        pinned = objects.read_json(name)
+    return dict(pinned or {})
+
+
+def _ends(client: dict[str, str]) -> dict[str, Any]:
+    consumer = Consumer({**client, "group.id": "carillon-make-up", "log_level": "2"})
+    try:
+        topic = consumer.list_topics(EVENTS, timeout=_TIMEOUT_S).topics[EVENTS]
+        if topic.error is not None:
+            raise KafkaException(topic.error)
+        places = [TopicPartition(EVENTS, number) for number in topic.partitions]
+        return {
+            str(place.partition): consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)[1]
+            for place in places
+        }
+    except KafkaException as error:
+        raise ServerError(
+            f"the topic '{EVENTS}' could not be read: {error.args[0].str()}. Check kafka.bootstrap_servers."
+        ) from None
+    finally:
+        consumer.close()

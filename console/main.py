@@ -25,6 +25,10 @@ COMMANDS: tuple[str, ...] = (
     "status",
     "control",
     "dead_letters",
+    "explain",
+    "why_not",
+    "suppress",
+    "erase",
     "make_up",
 )
 

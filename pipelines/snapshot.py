@@ -23,6 +23,7 @@ from pyspark.sql.types import (
 )
 
 from pipelines.addresses import find_invalid_channels
+from pipelines.suppression import customer_value
 from schemas.tables import table
 
 AUDIENCE = table("audience")
@@ -61,9 +62,15 @@ def conform(extract: DataFrame) -> DataFrame:
     return extract.select(*[F.col(field.name).cast(field.dataType).alias(field.name) for field in fields])
 
 
-def build_snapshot(extract: DataFrame) -> DataFrame:
-    """Grain: one row per row of the extract, in the columns of the audience table."""
+def build_snapshot(extract: DataFrame, suppressions: DataFrame | None = None) -> DataFrame:
+    """Grain: one row per row of the extract, in the columns of the audience table, less those of customers whom
+    `suppressions` (the table) says to be erased: an extract may be older than an erasure."""
     conformed = conform(extract)
+    if suppressions is not None:
+        erased = suppressions.where((F.col("kind") == "customer") & (F.col("cause") == "erased"))
+        digests = erased.select(F.col("value").alias("digest")).distinct()
+        is_theirs = customer_value(F.col("customer_id")) == F.col("digest")
+        conformed = conformed.join(F.broadcast(digests), on=is_theirs, how="left_anti")
     # Null is let through here, also in an id: a written version is counted and refused, a failed write is a trace.
     fields = [StructField(field.name, field.dataType) for field in AUDIENCE.schema().fields]
     return conformed.mapInArrow(find_invalid_channels, StructType(fields))

@@ -40,6 +40,11 @@ def suppressed_value(kind: str, text: str) -> str:
     return plain if kind == "domain" else hashlib.sha256(plain.encode()).hexdigest()
 
 
+def pseudonym(customer_id: str) -> str:
+    """The customer id under which an erased customer's decisions are kept."""
+    return f"erased-{suppressed_value('customer', customer_id)[:32]}"
+
+
 def customer_value(customer_id: Column) -> Column:
     """The same for a customer, as a Column."""
     return F.sha2(customer_id, 256)

@@ -6,9 +6,10 @@ per (pipeline, incarnation, table, stage): Delta silently skips a version that i
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from delta.exceptions import ConcurrentTransactionException
+from delta.exceptions import ConcurrentTransactionException, DeltaConcurrentModificationException
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -35,7 +36,12 @@ class DeltaLake:
         builder = (
             DeltaTable.createIfNotExists(self._spark).location(self.path(table)).addColumns(table.schema())
         )
-        builder.partitionedBy(*table.partition_by).execute()
+        try:
+            builder.partitionedBy(*table.partition_by).execute()
+        except DeltaConcurrentModificationException:
+            # Another driver began with the same empty lake, and was first.
+            if self.version(table) < 0:
+                raise
 
     def _add_columns(self, table: Table) -> None:
         there = set(self._snapshot(table).schema().fieldNames())
@@ -74,9 +80,26 @@ class DeltaLake:
             if not self.has_appended(table, app_id, unit):
                 raise
 
+    def append_nothing(self, table: Table, app_id: str, unit: int) -> None:
+        """Commit no rows under this app id and unit, so that an append of an earlier unit is skipped from now on."""
+        self.append_once(table, self._spark.createDataFrame([], table.schema()), app_id, unit)
+
     def replace(self, table: Table, rows: DataFrame) -> None:
         """The rows become the table's newest version; older versions stay readable while they are retained."""
         rows.write.format("delta").mode("overwrite").save(self.path(table))
+
+    def delete_matching(self, table: Table, keys: DataFrame, within: str) -> None:
+        """Delete the rows whose values equal a row of `keys` in all its columns, among those for which the condition
+        `within` holds (columns as `t.name`). Rows that are appended meanwhile stay; if another deletion comes first,
+        nothing is deleted."""
+        same = " AND ".join(f"t.{name} = k.{name}" for name in keys.columns)
+        merge = (
+            DeltaTable.forPath(self._spark, self.path(table))
+            .alias("t")
+            .merge(keys.alias("k"), f"{within} AND {same}")
+        )
+        with suppress(DeltaConcurrentModificationException):
+            merge.whenMatchedDelete().execute()
 
     def has_appended(self, table: Table, app_id: str, unit: int) -> bool:
         """Whether `append_once` of this app id and unit has been committed."""

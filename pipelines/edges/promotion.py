@@ -19,6 +19,7 @@ from pipelines.edges.lake import DeltaLake
 from pipelines.edges.objects import ObjectStore
 from pipelines.errors import InputError
 from pipelines.snapshot import AUDIENCE, RefusedError, build_snapshot
+from pipelines.suppression import SUPPRESSIONS
 from schemas.expectations import AUDIENCE_EXPECTATIONS, Expectation, row_count_expectation
 
 #: Results list customers' values unless told otherwise, and these go to logs.
@@ -44,7 +45,8 @@ def build_audience(
     pointer = AudiencePointer(ObjectStore(settings.lake))
     previous = pointer.find()
     lake = DeltaLake(spark, settings.lake)
-    lake.replace(AUDIENCE, build_snapshot(_read_extract(spark, extract_uri)))
+    erased = lake.read(SUPPRESSIONS) if lake.version(SUPPRESSIONS) >= 0 else None
+    lake.replace(AUDIENCE, build_snapshot(_read_extract(spark, extract_uri), erased))
     version = lake.version(AUDIENCE)
     snapshot = lake.read(AUDIENCE, version)
     known_rows = None if previous is None or accept_row_count else previous.rows

@@ -1,13 +1,15 @@
 """The Delta tables of the lake, in the order of the flow; one module declares each."""
 
-from schemas.tables import audience, consents, ledger, suppressions
+from schemas.tables import audience, cancellations, consents, holds, ledger, suppressions
 from schemas.tables.table import Column, Table
 
 TABLES: tuple[Table, ...] = (
     audience.TABLE,
     consents.TABLE,
     suppressions.TABLE,
+    cancellations.TABLE,
     ledger.TABLE,
+    holds.TABLE,
 )
 
 __all__ = ["TABLES", "Column", "Table", "table"]

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from pipelines.snapshot import RefusedError, build_snapshot, conform, contract_columns
 from schemas.tables import table
-from tests.builders import audience_row, frame
+from tests.builders import audience_row, frame, suppression_row
 
 ROWS = [audience_row("c-1"), audience_row("c-2", email="not an address", phone=None)]
 
@@ -34,6 +34,16 @@ def test_a_snapshot_whole(spark: SparkSession, extract: DataFrame) -> None:
     assert_df_equality(
         build_snapshot(drifted), frame(spark, expected, table("audience").schema()), ignore_nullable=True
     )
+
+
+def test_whoever_was_erased_is_left_out_although_the_extract_names_them(
+    spark: SparkSession, extract: DataFrame
+) -> None:
+    ids = [row["customer_id"] for row in ROWS]
+    said = [suppression_row(text=ids[0], cause="erased"), suppression_row(text=ids[1], cause="complaint")]
+    suppressions = frame(spark, said, table("suppressions").schema())
+    left = build_snapshot(extract, suppressions).select("customer_id").collect()
+    assert [row.customer_id for row in left] == ids[1:]
 
 
 def renamed(old: str, new: str) -> Any:

@@ -1,0 +1,52 @@
+"""`carillon explain`: what was decided about one customer, when, and why, in plain words.
+
+Invariant: it starts no Spark and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("explain")(explain)
+
+
+def explain(
+    customer: Annotated[str, typer.Option(metavar="ID", help="The customer_id.")],
+    campaign: Annotated[str | None, typer.Option(metavar="ID", help="This campaign only.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One object, with every gate's verdict.")] = False,
+    env: Annotated[str, typer.Option(help="The environment in conf/environments.")] = "local",
+) -> None:
+    """Tell why a customer got a message or did not."""
+    from conf import load
+    from pipelines.edges.tables import Tables, literal
+    from pipelines.stories import STORY_COLUMNS, in_order, sentence, to_json
+    from pipelines.suppression import pseudonym
+    from schemas.tables import table
+
+    names = f"{literal(customer)}, {literal(pseudonym(customer))}"
+    where = f"customer_id IN ({names})" + (f" AND campaign_id = {literal(campaign)}" if campaign else "")
+    columns = ", ".join(f'"{name}"' for name in ("customer_id", *STORY_COLUMNS))
+    tables = Tables(load(env).lake)
+    rows = in_order(tables.query(table("ledger"), f"SELECT {columns} FROM t WHERE {where}"))
+    if as_json:
+        story = {
+            "customer_id": customer,
+            "campaign_id": campaign,
+            "decisions": [to_json(row) for row in rows],
+        }
+        print(json.dumps(story, ensure_ascii=False))
+        return
+    if not rows:
+        about = f" by campaign '{campaign}'" if campaign else ""
+        print(f"Customer '{customer}' was never considered{about}: no trigger, event or audience named them.")
+        return
+    if any(row["customer_id"] != customer for row in rows):
+        print("This customer was erased: decisions before that are kept under a pseudonym.")
+    for row in rows:
+        print(sentence(row))

@@ -1,0 +1,86 @@
+"""`carillon suppress`: customers, addresses or domains that nobody writes to any more, from a list or one by one.
+
+Invariant: a list is taken whole or not at all: every line is checked before the first is recorded. It starts no Spark.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_KEYS = {"kind", "value", "channel", "cause", "lifted"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("suppress")(suppress)
+
+
+def suppress(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE.jsonl", help='Lines such as {"kind": "address", "value": "a@example.org"}.'
+        ),
+    ] = None,
+    domain: Annotated[
+        list[str] | None, typer.Option(help="A domain, such as example.org; may be repeated.")
+    ] = None,
+    lift: Annotated[bool, typer.Option("--lift", help="Lift instead of suppress.")] = False,
+    env: Annotated[str, typer.Option(help="The environment in conf/environments.")] = "local",
+) -> None:
+    """Suppress customers, addresses and domains; from the next epoch or run on they get nothing."""
+    from datetime import datetime, timezone
+
+    from conf import load
+    from pipelines.edges import erasing
+    from pipelines.edges.tables import Tables
+    from pipelines.errors import InputError
+
+    rows = read_rows(file) if file else []
+    rows += [{"kind": "domain", "value": one} for one in domain or ()]
+    if not rows:
+        raise InputError("nothing to suppress: give FILE.jsonl or --domain DOMAIN.")
+    at = datetime.now(timezone.utc)
+    for number, row in enumerate(rows):
+        row |= {"occurred_at": at, "event_id": f"suppress-{at.isoformat()}-{number}"}
+        row["lifted"] = lift or row.get("lifted", False)
+    count = erasing.suppress(Tables(load(env).lake), rows, "carillon suppress")
+    print(f"{count} {'lifted' if lift else 'suppressed'}")
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """The lines of the file. Raises `InputError` naming each that cannot be used, and never its value."""
+    from pipelines.errors import InputError
+    from schemas.channels import CHANNEL_NAMES
+    from schemas.tables.suppressions import CAUSES, KINDS
+
+    rows, faults = [], []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            faults.append(f"line {number} is not JSON")
+            continue
+        if not isinstance(row, dict) or not isinstance(row.get("value"), str) or not row["value"]:
+            faults.append(f"line {number} needs 'kind' and 'value' (a text)")
+        elif row.get("kind") not in KINDS:
+            faults.append(f"line {number}: 'kind' is none of {', '.join(KINDS)}")
+        elif unknown := sorted(set(row) - _KEYS):
+            faults.append(f"line {number}: unknown key '{unknown[0]}'; known: {', '.join(sorted(_KEYS))}")
+        elif row.get("channel") not in (None, *CHANNEL_NAMES):
+            faults.append(f"line {number}: 'channel' is none of {', '.join(CHANNEL_NAMES)}")
+        elif row.get("cause", "manual") not in CAUSES or row.get("cause") == "erased":
+            faults.append(
+                f"line {number}: 'cause' is none of {', '.join(CAUSES[:-1])}; erase with `carillon erase`"
+            )
+        else:
+            rows.append(row)
+    if faults:
+        raise InputError(f"{file}: {'; '.join(faults[:5])}. Nothing was recorded; mend the file.")
+    return rows

@@ -1,0 +1,61 @@
+"""`carillon why-not`: of everybody a run or a campaign considered, how many got it, and why the others did not.
+
+Invariant: it starts no Spark and changes nothing. The counts are those of the ledger, so they balance as it does.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("why-not")(why_not)
+
+
+def why_not(
+    run: Annotated[
+        str | None, typer.Option(metavar="CAMPAIGN/RUN_ID", help="One run, or a stream's pipeline.")
+    ] = None,
+    campaign: Annotated[str | None, typer.Option(metavar="ID", help="All decisions of a campaign.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One object.")] = False,
+    env: Annotated[str, typer.Option(help="The environment in conf/environments.")] = "local",
+) -> None:
+    """Count the reasons why customers did not get a message."""
+    from conf import load
+    from pipelines.edges.tables import Tables, literal
+    from pipelines.errors import InputError
+    from pipelines.stories import count_reasons
+    from schemas.tables import table
+
+    if (run is None) == (campaign is None):
+        raise InputError("name either --run CAMPAIGN/RUN_ID or --campaign ID.")
+    where = (
+        f"campaign_id = {literal(campaign)}" if campaign else f"pipeline = {literal(_pipeline(run or ''))}"
+    )
+    line = "stage, campaign_id, channel, decision, reason"
+    counted = Tables(load(env).lake).query(
+        table("ledger"), f'SELECT {line}, count(*) AS "count" FROM t WHERE {where} GROUP BY {line}'
+    )
+    lines = count_reasons(counted)
+    if as_json:
+        asked = {"run": run, "campaign_id": campaign}
+        print(json.dumps({**asked, "lines": lines}, ensure_ascii=False))
+        return
+    if not lines:
+        print(f"Nothing was decided for {run or campaign}.")
+    for one in lines:
+        about = f"{one['campaign_id']}, {one['channel']}" if one["channel"] else one["campaign_id"]
+        words = f"{one['decision']}: {one['reason']}. {one['meaning']}" if one["reason"] else one["decision"]
+        print(f"{one['count']:>10,}  {about}  {words}")
+
+
+def _pipeline(run: str) -> str:
+    """A run is named as `carillon status` names it; anything else is a pipeline itself."""
+    from pipelines.runs import run_pipeline
+
+    campaign_id, slash, run_id = run.partition("/")
+    return run_pipeline(campaign_id, run_id) if slash else run

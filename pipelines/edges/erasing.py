@@ -1,0 +1,107 @@
+"""Erasing customers: their rows are removed, and their decisions are kept under a pseudonym.
+
+Invariant: the suppression is recorded first, so that nothing is sent to whoever is being erased, and an erasure that
+was interrupted can be finished from it. Rows are found by the digest of the customer id: no list of ids is kept.
+What earlier versions of the tables hold is deleted when they are older than `RETENTION_HOURS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.edges.audience import AudiencePointer, Snapshot
+from pipelines.edges.objects import ObjectStore
+from pipelines.edges.tables import Tables, literal
+from pipelines.suppression import suppressed_value
+from schemas.tables import table
+
+#: Earlier versions of the tables stay readable for so long: a week, as Delta's own default.
+RETENTION_HOURS = 168
+#: Tables whose rows of an erased customer are deleted; the ledger's are given a pseudonym.
+_DELETED_FROM = ("audience", "consents", "cancellations", "holds")
+_DIGEST = "encode(sha256(customer_id), 'hex')"
+
+
+def suppress(tables: Tables, rows: Iterable[dict[str, Any]], by: str) -> int:
+    """Append suppressions: rows with `kind`, `value` (in clear), and where they differ `channel`, `cause`, `lifted`,
+    `occurred_at` and `event_id`; returns how many."""
+    suppressions = table("suppressions")
+    made = [
+        {
+            "kind": row["kind"],
+            "value": suppressed_value(row["kind"], row["value"]),
+            "channel": row.get("channel"),
+            "is_suppressed": not row.get("lifted", False),
+            "cause": row.get("cause", "manual"),
+            "occurred_at": row["occurred_at"],
+            "event_id": row["event_id"],
+            "recorded_by": by,
+        }
+        for row in rows
+    ]
+    if made:
+        tables.append(suppressions, pa.Table.from_pylist(made, suppressions.arrow_schema()))
+    return len(made)
+
+
+def erased_digests(tables: Tables) -> list[str]:
+    """The digests of all customers who were ever erased."""
+    sql = "SELECT DISTINCT value FROM t WHERE kind = 'customer' AND cause = 'erased'"
+    return sorted(str(row["value"]) for row in tables.query(table("suppressions"), sql))
+
+
+def erase(tables: Tables, objects: ObjectStore, digests: list[str]) -> dict[str, int]:
+    """Remove the customers of these digests; returns the rows removed or renamed, by table. A second time finds none.
+
+    Raises `ServerError` when a table cannot be rewritten; what was done until then stays done."""
+    is_theirs = f"{_DIGEST} IN ({', '.join(map(literal, digests))})"
+    changed = {}
+    for name in _DELETED_FROM:
+        found = tables.find(table(name))
+        before = found.version() if found else None
+        counted = found.delete(is_theirs) if found else {}
+        changed[name] = int(counted.get("num_deleted_rows") or 0)
+        if found and name == "audience" and changed[name]:
+            _promote(objects, int(before or 0), found.version(), changed[name])
+    ledger = tables.find(table("ledger"))
+    if ledger:
+        pseudonym = f"concat('erased-', substr({_DIGEST}, 1, 32))"
+        counted = ledger.update(predicate=is_theirs, updates={"customer_id": pseudonym, "data": "NULL"})
+        changed["ledger"] = int(counted["num_updated_rows"])
+    return changed
+
+
+def _promote(objects: ObjectStore, before: int, after: int, removed: int) -> None:
+    """Readers follow the pointer. One that does not name the newest version is left: a build is under way, or failed;
+    the next build leaves out who was erased."""
+    pointer = AudiencePointer(objects)
+    snapshot = pointer.find()
+    if snapshot is not None and snapshot.version == before:
+        known = asdict(snapshot)
+        pointer.promote(Snapshot(**{**known, "version": after, "rows": snapshot.rows - removed}))
+
+
+def vacuum(tables: Tables) -> int:
+    """Delete the files of versions older than the retention; returns how many."""
+    deleted = 0
+    for name in (*_DELETED_FROM, "ledger"):
+        found = tables.find(table(name))
+        if found:
+            deleted += len(found.vacuum(retention_hours=RETENTION_HOURS, dry_run=False))
+    return deleted
+
+
+def erasure_row(customer_id: str, at: datetime) -> dict[str, Any]:
+    """The suppression of an erased customer, as `suppress` takes it."""
+    return {
+        "kind": "customer",
+        "value": customer_id,
+        "cause": "erased",
+        "occurred_at": at,
+        "event_id": f"erase-{at.isoformat()}",
+    }

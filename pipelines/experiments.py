@@ -1,4 +1,4 @@
-"""Which variant of a campaign a customer gets: a stable hash, so the answer is the same in every run and every epoch.
+"""Which variant a customer gets, and who is held out: a stable hash, so the answer is the same in every run and epoch.
 
 Invariant: the assignment depends on the campaign and the customer alone, and follows the weights.
 """
@@ -10,6 +10,9 @@ from itertools import accumulate
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+
+#: A share of customers is told to a hundredth of a percent.
+HOLDOUT_POINTS = 10_000
 
 #: Names and cumulative weights of a campaign's variants; null for a campaign without any.
 VARIANTS_TYPE = "array<struct<variant string, upto int>>"
@@ -29,10 +32,20 @@ def variants_literal(variants: Mapping[str, int]) -> Column:
 
 
 def assign_variant(campaign_id: Column, customer_id: Column, variants: Column) -> Column:
-    """The customer's variant; null when the campaign has none. MD5 because its bits are uniform for similar ids,
-    which those of CRC-32 are not; 52 of them are an exact bigint."""
-    text = F.concat_ws("\x1f", F.lit("variant"), campaign_id, customer_id)
-    bits = F.conv(F.substring(F.md5(F.encode(text, "UTF-8")), 1, 13), 16, 10).cast("bigint")
+    """The customer's variant; null when the campaign has none."""
     total = F.element_at(variants, -1)["upto"]
-    point = F.pmod(bits, total)
+    point = F.pmod(_bits("variant", campaign_id, customer_id), total)
     return F.element_at(F.filter(variants, lambda one: point < one["upto"]), 1)["variant"]
+
+
+def holdout_point(seed: Column, customer_id: Column) -> Column:
+    """Where the customer stands among `HOLDOUT_POINTS`; those below a share are held out. The seed is the campaign's
+    id, or the house's seed."""
+    return F.pmod(_bits("holdout", seed, customer_id), F.lit(HOLDOUT_POINTS))
+
+
+def _bits(purpose: str, seed: Column, customer_id: Column) -> Column:
+    """MD5 because its bits are uniform for similar ids, which those of CRC-32 are not; 52 of them are an exact bigint.
+    The purpose keeps those who are held out from being all of one variant."""
+    text = F.concat_ws("\x1f", F.lit(purpose), seed, customer_id)
+    return F.conv(F.substring(F.md5(F.encode(text, "UTF-8")), 1, 13), 16, 10).cast("bigint")

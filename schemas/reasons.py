@@ -42,13 +42,50 @@ REASONS: tuple[Reason, ...] = (
     Reason("unknown_campaign", "excluded", "No campaign of that id has been published."),
     Reason("campaign_paused", "excluded", "The campaign is paused."),
     Reason("duplicate_trigger", "excluded", "A trigger or event with this id was decided before."),
-    Reason("expired", "excluded", "The trigger's `expires_at` had passed when it was decided."),
+    Reason(
+        "cancelled", "excluded", "An event of the campaign's `cancel_on` came before the message was sent."
+    ),
+    Reason(
+        "reentry", "excluded", "The customer had the campaign before, and its `reentry` rule forbids another."
+    ),
+    Reason(
+        "expired",
+        "excluded",
+        "The trigger's `expires_at` or the campaign's `expires_after` had passed when it was decided.",
+    ),
     Reason("unknown_customer", "excluded", "The customer is not in the pinned audience snapshot."),
     Reason("no_address", "excluded", "The customer has no address on this channel."),
     Reason("invalid_address", "excluded", "The customer's address on this channel is not well-formed."),
     Reason(
+        "suppressed",
+        "excluded",
+        "The address is suppressed: it bounced, complained, or is on a list; or erased.",
+    ),
+    Reason(
         "no_consent", "excluded", "The customer has not consented to this channel and topic, or withdrew it."
     ),
+    Reason(
+        "holdout", "excluded", "The customer is in the campaign's holdout, by which its effect is measured."
+    ),
+    Reason(
+        "house_holdout", "excluded", "The customer is in the holdout of the house: no campaign reaches it."
+    ),
+    Reason(
+        "quiet_hours", "excluded", "It is quiet hours on the customer's clock, and the rule says exclude."
+    ),
+    Reason(
+        "outside_window",
+        "excluded",
+        "The send window is closed on the customer's clock, and it says exclude.",
+    ),
+    Reason("channel_not_chosen", "excluded", "The campaign wants one channel, and another one was chosen."),
+    # Decide: nothing stands against it but the time.
+    Reason("held_delay", "held", "The trigger's delay has not passed."),
+    Reason("held_quiet_hours", "held", "It is quiet hours on the customer's clock; `due_at` is their end."),
+    Reason(
+        "held_window", "held", "The send window is closed on the customer's clock; `due_at` is its opening."
+    ),
+    Reason("held_rate", "held", "The campaign's delivery rate is used up; `due_at` is the message's turn."),
     Reason("invalid_data", "failed", "The trigger's data does not have the types the campaign declares."),
     # Render: the recipient was eligible, the content decided otherwise.
     Reason("aborted", "excluded", "The template called abort(); its words are in `detail`."),

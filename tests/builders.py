@@ -157,6 +157,11 @@ def candidate_row(**changes: Any) -> Row:
         "customer": audience_row(),
         "is_repeated": False,
         "granted": True,
+        "suppressed_by": None,
+        "cancelled_by": None,
+        "reentered": None,
+        "is_due": None,
+        "rate_free_at": None,
     }
     return _changed(row, changes)
 
@@ -185,6 +190,8 @@ def ledger_row(**changes: Any) -> Row:
         "audience_version": 1,
         "occurred_at": NOW - HOUR,
         "expires_at": None,
+        "due_at": None,
+        "priority": None,
         "decided_at": NOW,
         "data": "{}",
         "decided_date": NOW.date(),

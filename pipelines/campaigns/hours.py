@@ -6,16 +6,14 @@ the clock shows twice is judged alike both times. Knows no zones and no instants
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from conf.house import Decide
 from conf.spans import minute_of_day
 from pipelines.campaigns.keys import WEEKDAYS
 from pipelines.campaigns.model import CampaignSpec
-from pipelines.campaigns.timing import QuietHours, SendWindow
 
 DAY = 1_440
 WEEK = 7 * DAY
@@ -32,23 +30,38 @@ HOURS_TYPE = "struct<period int, segments array<struct<upto int, opens int, reas
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """The minutes of the local week in which one rule keeps a campaign closed."""
+    """One rule: it marks, from these days (0 is Monday), the minutes from `start` to `end`, over midnight when that is
+    earlier. A quiet rule closes what it marks, a window closes all else."""
 
     reason: str
     otherwise: str
-    is_closed: tuple[bool, ...]
+    start: int
+    end: int
+    days: tuple[int, ...]
+
+    def is_closed(self, minute: int) -> bool:
+        """Whether the rule closes this minute of the week."""
+        length = (self.end - self.start) % DAY or DAY
+        since = (minute - self.start) % WEEK
+        is_marked = since // DAY in self.days and since % DAY < length
+        return is_marked == (self.reason == QUIET)
+
+    def edges(self) -> set[int]:
+        """The minutes of the week at which that may change."""
+        return {(day * DAY + time) % WEEK for day in range(7) for time in (self.start, self.end)}
 
 
 def closures(campaign: CampaignSpec, house: Decide) -> list[Closure]:
-    """The rules of the campaign and of the house, the more specific last."""
+    """The rules of the campaign and of the house; of several that close at once, the first is named."""
     found = []
     if house.quiet_from is not None and house.quiet_to is not None and campaign.topic != "transactional":
-        quiet = _daily(minute_of_day(house.quiet_from), minute_of_day(house.quiet_to), range(7))
-        found.append(Closure(QUIET, house.quiet_otherwise, quiet))
-    if campaign.quiet_hours is not None:
-        found.append(Closure(QUIET, campaign.quiet_hours.otherwise, _quiet(campaign.quiet_hours)))
-    if campaign.send_window is not None:
-        found.append(Closure(WINDOW, campaign.send_window.otherwise, _outside(campaign.send_window)))
+        found.append(_closure(QUIET, house.quiet_otherwise, house.quiet_from, house.quiet_to))
+    if quiet := campaign.quiet_hours:
+        found.append(_closure(QUIET, quiet.otherwise, quiet.start, quiet.end))
+    if window := campaign.send_window:
+        days = tuple(WEEKDAYS.index(day) for day in window.days)
+        start, end = window.start or "00:00", window.end or "00:00"
+        found.append(_closure(WINDOW, window.otherwise, start, end, days))
     return found
 
 
@@ -63,44 +76,38 @@ def hours(rules: Sequence[Closure]) -> tuple[dict[str, Any] | None, dict[str, An
     return _table(holding), _table(excluding)
 
 
-def is_never_open(rules: Iterable[Closure]) -> bool:
+def is_never_open(rules: Sequence[Closure]) -> bool:
     """Whether there is no minute of the week in which all the rules let a message through."""
-    together = [rule.is_closed for rule in rules]
-    return bool(together) and all(any(minutes) for minutes in zip(*together, strict=True))
+    return bool(rules) and all(reason is not None for _, reason in _stretches(rules))
 
 
-def _quiet(rule: QuietHours) -> tuple[bool, ...]:
-    return _daily(minute_of_day(rule.start), minute_of_day(rule.end), range(7))
+def _closure(
+    reason: str, otherwise: str, start: str, end: str, days: tuple[int, ...] = tuple(range(7))
+) -> Closure:
+    return Closure(reason, otherwise, minute_of_day(start), minute_of_day(end), days)
 
 
-def _outside(rule: SendWindow) -> tuple[bool, ...]:
-    days = [WEEKDAYS.index(day) for day in rule.days]
-    start, end = rule.start or "00:00", rule.end or "00:00"
-    return tuple(not is_open for is_open in _daily(minute_of_day(start), minute_of_day(end), days))
-
-
-def _daily(start: int, end: int, days: Iterable[int]) -> tuple[bool, ...]:
-    """The minutes of the week from `start` to `end` of these days; one that ends earlier goes over midnight."""
-    marked = [False] * WEEK
-    for day in days:
-        length = (end - start) % DAY or DAY
-        for minute in range(day * DAY + start, day * DAY + start + length):
-            marked[minute % WEEK] = True
-    return tuple(marked)
+def _stretches(rules: Sequence[Closure]) -> list[tuple[int, str | None]]:
+    """(minute of the week at which it begins, why it is closed or None) of each stretch, from minute 0."""
+    found: list[tuple[int, str | None]] = []
+    for minute in sorted({0}.union(*(rule.edges() for rule in rules))):
+        reason = next((rule.reason for rule in rules if rule.is_closed(minute)), None)
+        if not found or found[-1][1] != reason:
+            found.append((minute, reason))
+    return found
 
 
 def _table(rules: Sequence[Closure]) -> dict[str, Any] | None:
     if not rules:
         return None
-    week = [next((r.reason for r in rules if r.is_closed[m]), None) for m in range(WEEK)]
-    period = DAY if all(week[m] == week[m % DAY] for m in range(WEEK)) else WEEK
-    open_minutes = [m for m in range(period) if week[m] is None]
-    segments, start = [], 0
-    for reason, stretch in groupby(week[:period]):
-        upto = start + len(list(stretch))
-        opens = next(
-            (m for m in open_minutes if m >= upto), period + open_minutes[0] if open_minutes else None
-        )
-        segments.append({"upto": upto, "opens": None if reason is None else opens, "reason": reason})
-        start = upto
+    stretches, period = _stretches(rules), WEEK
+    if all(rule.days == tuple(range(7)) for rule in rules):
+        stretches, period = [one for one in stretches if one[0] < DAY], DAY
+    opening = [minute for minute, reason in stretches if reason is None]
+    ends = [minute for minute, _ in stretches[1:]] + [period]
+    segments = []
+    for upto, (_, reason) in zip(ends, stretches, strict=True):
+        later = (*(minute for minute in opening if minute >= upto), *(period + minute for minute in opening))
+        opens = None if reason is None else next(iter(later), None)
+        segments.append({"upto": upto, "opens": opens, "reason": reason})
     return {"period": period, "segments": segments}

@@ -7,11 +7,20 @@ from collections import Counter
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.experiments import VARIANTS_TYPE, assign_variant, cumulate, variants_literal
+from pipelines.experiments import (
+    HOLDOUT_POINTS,
+    VARIANTS_TYPE,
+    assign_variant,
+    cumulate,
+    holdout_point,
+    variants_literal,
+)
 
 WEIGHTS = {"plain": 50, "question": 25, "gift": 25}
 #: The 99.99th percentile of chi-square with two degrees of freedom; the ids are fixed, so is the outcome.
 CHI_SQUARE_2_MAX = 18.42
+#: The same with nine.
+CHI_SQUARE_9_MAX = 33.72
 
 
 def assigned(
@@ -65,3 +74,27 @@ def test_edges_of_weights(spark: SparkSession) -> None:
 def test_cumulate() -> None:
     assert cumulate({}) is None
     assert cumulate(WEIGHTS) == [("plain", 50), ("question", 75), ("gift", 100)]
+
+
+def test_holdouts_are_uniform_sticky_and_independent_of_campaigns_and_variants(spark: SparkSession) -> None:
+    ids = spark.range(20_000).select(F.format_string("cust-%09d", "id").alias("c"))
+    points = ids.select(
+        "c",
+        holdout_point(F.lit("win_back"), F.col("c")).alias("one"),
+        holdout_point(F.lit("letter"), F.col("c")).alias("other"),
+        assign_variant(F.lit("win_back"), F.col("c"), variants_literal(WEIGHTS)).alias("variant"),
+    )
+    rows = points.collect()
+    tenths = {str(n): 1 for n in range(10)}
+    assert all(0 <= row.one < HOLDOUT_POINTS for row in rows)
+    for name in ("one", "other"):
+        found: Counter[str | None] = Counter(str(row[name] * 10 // HOLDOUT_POINTS) for row in rows)
+        assert chi_square(found, tenths) < CHI_SQUARE_9_MAX
+    held = [row for row in rows if row.one < 1_000]
+    # Who is held out of one campaign is an even sample for another one, and of every variant.
+    assert (
+        chi_square(Counter(str(row.other * 10 // HOLDOUT_POINTS) for row in held), tenths) < CHI_SQUARE_9_MAX
+    )
+    assert chi_square(Counter(row.variant for row in held), WEIGHTS) < CHI_SQUARE_2_MAX
+    # A smaller share is part of a larger one, so that a holdout can grow.
+    assert {row.c for row in rows if row.one < 500} < {row.c for row in held}

@@ -2,7 +2,7 @@
 
 Every engine gets the same Arrow batch and must give an Arrow array of texts; all are timed in turn, in
 one process, pinned to one core, and the median of the rounds counts. Texts are compared with Jinja2's
-first. The limit is `binary_join_element_wise` alone, over the pieces that Carillon joins.
+first. The limit is `binary_join_element_wise` alone, over the pieces that Carillon puts together.
 Writes out/bench/render.json.
 """
 
@@ -81,11 +81,11 @@ def carillon(case: Case) -> tuple[Engine, CompiledTemplate]:
 
 
 def limit(template: CompiledTemplate, batch: pa.RecordBatch) -> Engine:
-    """Only the joins of the batch, over pieces that are there already; a branch is one piece, chosen beforehand."""
+    """Only the joins of the batch, over the pieces that Carillon puts together, chosen between beforehand."""
     joins: list[list[Any]] = []
 
     def recording(pieces: Sequence[Any], size: int) -> Any:
-        held = joining.columns(joining.merged(pieces), size)
+        held = [column for piece in joining.merged(pieces) for column in joining.columns([piece], size)]
         if len(held) > 1:
             joins.append(held)
         return joining.join(pieces, size)

@@ -45,6 +45,8 @@ def test_the_rate_counts_what_was_seen_to_happen() -> None:
     assert advance.rate == 20 / 2
     assert advance.eta_s == advance.remaining / 10
     assert advance.describe() == "70 of 125 published, 10/s, 6 s left"
+    # The other partition's first marker comes later, and when its first chunk was done is not known either.
+    assert measure(PLAN, [marker(1, 0, 10), marker(0, 1, 11), marker(1, 1, 12)]).rate == 10 / 2
     assert measure(PLAN, steps[:1]).rate is None
     assert measure(PLAN, steps[:1]).describe() == "50 of 125 published"
 

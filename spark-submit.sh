@@ -100,7 +100,9 @@ printf '\n' >&2
 export PYSPARK_PYTHON="${PYSPARK_PYTHON:-$python}" PYSPARK_DRIVER_PYTHON="${PYSPARK_DRIVER_PYTHON:-$python}"
 # The driver imports the rooms from the checkout, wherever this was called from; local workers inherit it.
 export PYTHONPATH="$home${PYTHONPATH:+:$PYTHONPATH}"
-export SPARK_HOME="$spark_home" SPARK_CONF_DIR="${SPARK_CONF_DIR:-$home/conf/logging}"
+export SPARK_HOME="$spark_home"
+# A local driver is told of its logging by a Java option: a folder of files on its class path would bar the class archive.
+case "$master" in local*) ;; *) export SPARK_CONF_DIR="${SPARK_CONF_DIR:-$home/conf/logging}" ;; esac
 # pyspark says at every start that its pandas API is not ready for pandas 3; nothing here uses that API.
 export PYTHONWARNINGS="${PYTHONWARNINGS:-ignore::FutureWarning:pyspark.testing.utils,ignore::FutureWarning:pyspark.sql.pandas.functions,ignore::FutureWarning:pyspark.sql.connect.utils}"
 exec "${command[@]}"

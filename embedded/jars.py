@@ -21,6 +21,7 @@ from xml.sax.saxutils import quoteattr
 
 from conf.spark import cache_dir, connectors_dir, jars_dir, log_store_jar, log_store_source
 from conf.spark_packages import BROKER_PACKAGES, EXCLUDED_PACKAGES, SPARK_PACKAGES
+from embedded.class_archive import ensure_class_archive
 from embedded.errors import EmbeddedError
 from embedded.java import java_command
 
@@ -104,6 +105,7 @@ def ensure_all(say: Say = print) -> None:
     ensure_connectors(say)
     ensure_broker(say)
     ensure_log_store(say)
+    ensure_class_archive(say)
 
 
 def _ensure(

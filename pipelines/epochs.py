@@ -46,8 +46,9 @@ def make_epoch_work(
     if found - {CONSENT_EVENT}:
         suppression_changes = select_suppression_changes(events, manifest.pipeline)
         refused = refused.unionByName(select_unreadable_suppressions(events))
+    candidates = identify_candidates(matched, manifest.pipeline, manifest.send_partitions)
     return Work(
-        candidates=identify_candidates(matched, manifest.pipeline, manifest.send_partitions),
+        candidates=candidates.coalesce(spark.sparkContext.defaultParallelism),
         consent_changes=consent_changes,
         suppression_changes=suppression_changes,
         dead_letters=refused,

@@ -116,7 +116,9 @@ class TriggeredStream:
         runner = self._runner_for(records.sparkSession)
         assert self._term is not None
         self._term.check()
-        decoded = decode_records(records).persist()
+        decoded = (
+            decode_records(records).coalesce(records.sparkSession.sparkContext.defaultParallelism).persist()
+        )
         try:
             result = runner.run(
                 epoch,

@@ -1,0 +1,69 @@
+"""The archive of the classes that a local job loads, made once by loading them (Java's class data sharing).
+
+Invariant: it only saves time: the JVM ignores an archive that does not fit its class path or its version, and a job
+without one runs as well. Made again when Java changes. It needs the connectors and the log store.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from conf.spark import cache_dir, class_archive, connectors_dir, local_java_options, log_store_jar, spark_conf
+from embedded.java import java_command
+
+_TRAINING = Path(__file__).resolve().parent / "class_training.py"
+
+
+def ensure_class_archive(say: Callable[[str], None] = print) -> Path | None:
+    """The archive; None when it cannot be made, which is said and costs speed only."""
+    archive = class_archive(connectors_dir(), log_store_jar())
+    version = subprocess.run([java_command(), "-version"], capture_output=True, text=True).stderr
+    stamp = archive.with_suffix(".java")
+    if archive.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == version:
+        return archive
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    archive.unlink(missing_ok=True)
+    say("class archive: loading what a job loads, once")
+    started = time.monotonic()
+    (cache_dir() / "tmp").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_dir() / "tmp") as scratch:
+        made = Path(scratch) / archive.name
+        done = subprocess.run(
+            _training_command(made, scratch), capture_output=True, text=True, env=_environment(), cwd=scratch
+        )
+        if done.returncode or not made.exists():
+            last = (done.stdout + done.stderr).strip().splitlines()[-1:]
+            say(f"class archive: not made, jobs start as slowly as before: {' '.join(last)}")
+            return None
+        os.replace(made, archive)
+    stamp.write_text(version, encoding="utf-8")
+    megabytes = archive.stat().st_size / 1e6
+    say(f"class archive: {megabytes:.0f} MB, {time.monotonic() - started:.0f} s, kept in {archive.parent}")
+    return archive
+
+
+def _training_command(target: Path, scratch: str) -> list[str]:
+    from importlib.util import find_spec
+
+    spec = find_spec("pyspark")
+    assert spec is not None
+    assert spec.origin is not None
+    command = [str(Path(spec.origin).parent / "bin" / "spark-submit"), "--master", "local[2]"]
+    settings = spark_conf("local[2]")
+    settings["spark.driver.defaultJavaOptions"] = (
+        f"{local_java_options()} -XX:ArchiveClassesAtExit={target} -Xlog:cds=off"
+    )
+    for name, value in settings.items():
+        command += ["--conf", f"{name}={value}"]
+    return [*command, str(_TRAINING), scratch]
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("SPARK_CONF_DIR", "SPARK_HOME")}
+    return {**kept, "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}

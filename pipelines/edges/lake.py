@@ -9,13 +9,34 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from delta.exceptions import ConcurrentTransactionException, DeltaConcurrentModificationException
+from delta.exceptions import (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    DeltaConcurrentModificationException,
+    MetadataChangedException,
+    ProtocolChangedException,
+)
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf import Lake
 from schemas.tables import Table
+
+#: Somebody else's commit came first. In Python they have no class in common.
+_CONFLICTS = (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    DeltaConcurrentModificationException,
+    MetadataChangedException,
+    ProtocolChangedException,
+)
 
 
 class DeltaLake:
@@ -38,7 +59,7 @@ class DeltaLake:
         )
         try:
             builder.partitionedBy(*table.partition_by).execute()
-        except DeltaConcurrentModificationException:
+        except _CONFLICTS:
             # Another driver began with the same empty lake, and was first.
             if self.version(table) < 0:
                 raise
@@ -98,7 +119,7 @@ class DeltaLake:
             .alias("t")
             .merge(keys.alias("k"), f"{within} AND {same}")
         )
-        with suppress(DeltaConcurrentModificationException):
+        with suppress(*_CONFLICTS):
             merge.whenMatchedDelete().execute()
 
     def has_appended(self, table: Table, app_id: str, unit: int) -> bool:

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from conf import Settings
 from pipelines.edges.lake import DeltaLake
+from pipelines.edges.turns import Turn
 from schemas.tables import table
 from tests.builders import frame, ledger_row
 
@@ -41,3 +42,36 @@ def test_two_drivers_that_record_one_unit_at_the_same_time_record_it_once(
     assert failures == []
     assert sorted(row.unit for row in lake.read(LEDGER).collect()) == [0, 1, 2, 3]
     assert lake.appended(LEDGER) == {"run-x/run/decide/ledger": 3}
+
+
+def test_an_append_of_a_turn_that_was_taken_over_is_skipped(spark: SparkSession, settings: Settings) -> None:
+    lake = DeltaLake(spark, settings.lake)
+    lake.ensure(LEDGER)
+    slow, next_one = Turn(1, None), Turn(2, 4)
+    lake.append_nothing(LEDGER, "decide", next_one.fence or 0)
+    for turn in (slow, next_one):
+        rows = frame(spark, [ledger_row(unit=turn.number)], LEDGER.schema())
+        lake.append_once(LEDGER, rows, "decide", turn.version)
+    assert [row.unit for row in lake.read(LEDGER).collect()] == [2]
+
+
+def test_two_drivers_that_begin_with_an_empty_lake_make_one_table(
+    spark: SparkSession, settings: Settings
+) -> None:
+    gate, failures = threading.Barrier(2), []
+
+    def begin() -> None:
+        lake = DeltaLake(spark, settings.lake)
+        gate.wait(60.0)
+        try:
+            lake.ensure(table("holds"))
+        except BaseException as error:
+            failures.append(error)
+
+    drivers = [threading.Thread(target=begin) for _ in range(2)]
+    for driver in drivers:
+        driver.start()
+    for driver in drivers:
+        driver.join()
+    assert failures == []
+    assert DeltaLake(spark, settings.lake).version(table("holds")) == 0

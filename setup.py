@@ -48,6 +48,7 @@ setup(
         "pydantic-settings",
         "pyspark==4.2.0",
         "rich",
+        "sqlglot",
         "structlog",
         "typer",
         "tzdata",

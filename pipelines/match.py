@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from conf.house import Decide
 from pipelines.campaigns import Campaign
 from pipelines.campaigns.hours import NO_RULES
+from pipelines.campaigns.predicates import CLOCK
 from pipelines.decide.policy import POLICY_TYPE, policy_literal, policy_row
 from pipelines.errors import InputError
 from pipelines.experiments import assign_variant, cumulate, variants_literal
@@ -153,7 +154,8 @@ def check_audience_rule(spark: SparkSession, campaign: Campaign) -> None:
     """Raises `InputError` when Spark does not understand the audience rule; on no rows, so nothing runs."""
     if campaign.audience:
         nobody = spark.createDataFrame([], table("audience").schema())
-        _keep_where(nobody, campaign.audience.where, campaign, "audience.where")
+        timed = nobody.withColumn(CLOCK, F.lit(None).cast("timestamp"))
+        _keep_where(timed, campaign.audience.where, campaign, "audience.where")
 
 
 def match_audience(
@@ -169,7 +171,8 @@ def match_audience(
     Spark does not understand."""
     members = audience
     if campaign.audience:
-        members = _keep_where(audience, campaign.audience.where, campaign, "audience.where")
+        timed = audience.withColumn(CLOCK, clock)
+        members = _keep_where(timed, campaign.audience.where, campaign, "audience.where")
     rows = members.select(
         "customer_id",
         F.explode(F.array(*[F.lit(name) for name in campaign.channels])).alias("channel"),

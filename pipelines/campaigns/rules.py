@@ -1,15 +1,19 @@
-"""Checks of a campaign's rules that need more than one key: properties that are declared, hours that open.
+"""Checks of a campaign's rules that need more than one key: properties that are declared, hours that open, predicates.
 
 Invariant: a rule that could never apply, or never let a message through, is told before anything is sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pipelines.campaigns.errors import Problem, did_you_mean
 from pipelines.campaigns.hours import NO_RULES, closures, is_never_open
 from pipelines.campaigns.model import Campaign
+from pipelines.campaigns.predicates import CLOCK, predicate_faults
+from pipelines.campaigns.types import canonical_ddl
+from schemas.ddl import DdlError
+from schemas.tables.audience import TABLE as AUDIENCE
 
 CAMPAIGN_FILE = "campaign.yaml"
 
@@ -36,3 +40,26 @@ def check_hours_open(campaign: Campaign) -> Iterator[Problem]:
             "",
             "Widen 'send_window', or shorten 'quiet_hours'",
         )
+
+
+def check_predicates(campaign: Campaign) -> Iterator[Problem]:
+    """The audience rule over the snapshot's columns, conditions over the declared properties."""
+    if campaign.audience:
+        columns = {column.name: column.type for column in AUDIENCE.columns} | {CLOCK: "timestamp"}
+        yield from _faults("audience.where", campaign.audience.where, columns)
+    if campaign.trigger is None:
+        return
+    try:
+        declared = {name: canonical_ddl(text) for name, text in campaign.data.items()}
+    except DdlError:  # told by the check of the types
+        return
+    if campaign.trigger.when:
+        yield from _faults("trigger.when", campaign.trigger.when, declared)
+    for number, rule in enumerate(campaign.trigger.cancel_on):
+        if rule.when:
+            yield from _faults(f"trigger.cancel_on[{number}].when", rule.when, declared)
+
+
+def _faults(key: str, text: str, columns: Mapping[str, str]) -> Iterator[Problem]:
+    for found, fix in predicate_faults(text, columns):
+        yield Problem(CAMPAIGN_FILE, key, found, "", fix)

@@ -5,14 +5,22 @@ Invariant: consent changes of an epoch apply before its triggers, whatever their
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from conf.house import Decide
 from pipelines.campaigns import Campaign
+from pipelines.campaigns.hours import NO_RULES
+from pipelines.cancellations import cancelling_types, join_cancellations, select_cancellations
 from pipelines.consent import CONSENT_EVENT, select_consent_changes, select_unreadable_changes
 from pipelines.decode import select_dead_letters, select_events, select_triggers
 from pipelines.edges.manifests import Manifest
+from pipelines.holds import match_holds, select_open
 from pipelines.match import campaigns_frame, identify_candidates, match_events, match_triggers
+from pipelines.releases import release_pipeline
 from pipelines.suppression import (
     ERASURE_EVENT,
     SUPPRESSION_EVENT,
@@ -25,25 +33,46 @@ from pipelines.work import Work
 _KNOWN_EVENTS = (CONSENT_EVENT, SUPPRESSION_EVENT, ERASURE_EVENT)
 
 
+#: Reads the holds as the manifest pins them; None while there are none.
+HoldReader = Callable[[Manifest], DataFrame | None]
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What the events of an epoch say beside firing campaigns: the types there are, and what these change."""
+
+    types: frozenset[str]
+    cancellations: DataFrame | None
+    ends_waiting: frozenset[str]  # of the types, those that can end a waiting message
+
+
 def make_epoch_work(
-    decoded: DataFrame, spark: SparkSession, manifest: Manifest, versions: dict[str, Campaign]
+    decoded: DataFrame,
+    spark: SparkSession,
+    manifest: Manifest,
+    versions: dict[str, Campaign],
+    house: Decide = NO_RULES,
+    holds: HoldReader = lambda _: None,
 ) -> Work:
     """The work of one epoch; `decoded` as `decode_records` returns it, persisted."""
     campaigns = sorted(versions.items())
+    frame = campaigns_frame(spark, campaigns, house)
     events = select_events(decoded)
-    matched = match_triggers(select_triggers(decoded), campaigns_frame(spark, campaigns))
-    fired = match_events(events, campaigns)
+    matched = match_triggers(select_triggers(decoded), frame)
+    fired = match_events(events, campaigns, house)
     if fired is not None:
         matched = matched.unionByName(fired)
-    # One look at what is there: most epochs change no consent and suppress nobody, and an append costs a second.
-    types = events.where(F.col("type").isin(*_KNOWN_EVENTS)).select("type").distinct()
-    found = {row["type"] for row in types.collect()}
+    said = _listen(events, list(versions.values()))
+    ended = _end_waiting(events, said, holds, manifest) if said.ends_waiting else None
+    if ended is not None:
+        ended = match_holds(ended, frame, is_due=False)
+        matched = matched.unionByName(ended, allowMissingColumns=True)
     refused = select_dead_letters(decoded)
     consent_changes = suppression_changes = None
-    if CONSENT_EVENT in found:
+    if CONSENT_EVENT in said.types:
         consent_changes = select_consent_changes(events, manifest.pipeline, manifest.unit)
         refused = refused.unionByName(select_unreadable_changes(events))
-    if found - {CONSENT_EVENT}:
+    if said.types & {SUPPRESSION_EVENT, ERASURE_EVENT}:
         suppression_changes = select_suppression_changes(events, manifest.pipeline)
         refused = refused.unionByName(select_unreadable_suppressions(events))
     candidates = identify_candidates(matched, manifest.pipeline, manifest.send_partitions)
@@ -51,6 +80,33 @@ def make_epoch_work(
         candidates=candidates.coalesce(spark.sparkContext.defaultParallelism),
         consent_changes=consent_changes,
         suppression_changes=suppression_changes,
+        cancellations=said.cancellations,
         dead_letters=refused,
         is_large=False,
+        has_holds=ended is not None,
     )
+
+
+def _listen(events: DataFrame, campaigns: list[Campaign]) -> _Said:
+    """One look at what is there: most epochs change no consent and end nobody's wait, and an append costs a second."""
+    cancelling = cancelling_types(campaigns)
+    asked = sorted({*_KNOWN_EVENTS, *cancelling})
+    types = events.where(F.col("type").isin(*asked)).select("type").distinct()
+    found = frozenset(row["type"] for row in types.collect())
+    cancellations = select_cancellations(events, campaigns) if found & cancelling else None
+    return _Said(found, cancellations, found & {*cancelling, ERASURE_EVENT})
+
+
+def _end_waiting(events: DataFrame, said: _Said, holds: HoldReader, manifest: Manifest) -> DataFrame | None:
+    """The open holds that events of this epoch end: of erased customers, and cancelled ones. None when nobody waits."""
+    table = holds(manifest)
+    if table is None:
+        return None
+    erased = events.where(F.col("type") == ERASURE_EVENT).select("customer_id").distinct()
+    customers = events.where(F.col("type").isin(*said.ends_waiting)).select("customer_id").distinct()
+    waiting = select_open(table, release_pipeline(manifest.pipeline), customers)
+    marked = join_cancellations(waiting, said.cancellations).join(
+        F.broadcast(erased.withColumn("is_erased", F.lit(True))), on="customer_id", how="left"
+    )
+    is_ended = F.col("cancelled_by").isNotNull() | F.coalesce("is_erased", F.lit(False))
+    return marked.where(is_ended).drop("cancelled_by", "is_erased")

@@ -37,6 +37,9 @@ _EVENT_COLUMNS = (
 #: Names that no declared field can have, since theirs are identifiers.
 _KEPT, _FIELDS = "kept-row", "declared-fields"
 
+#: What a candidate that is a hold brings beside: whether it is due, and which hold it is.
+HOLD_COLUMNS = ("is_due", "hold_id", "hold_due_at")
+
 #: The contract of candidates; grain: one row per decision_id.
 CANDIDATE_COLUMNS = (
     "decision_id",
@@ -126,12 +129,17 @@ def _match_event(events: DataFrame, digest: str, campaign: Campaign, house: Deci
     exploded = named.withColumn("channel", F.explode("channels")).drop("channels")
     if not campaign.trigger.when:
         return exploded
-    # The condition sees only the declared fields, under their own names.
-    scope = [F.struct(*exploded.columns).alias(_KEPT)]
+    return where_declared(exploded, campaign.trigger.when, campaign, "trigger.when")
+
+
+def where_declared(rows: DataFrame, predicate: str, campaign: Campaign, key: str) -> DataFrame:
+    """The rows for which an author's condition holds. It sees only the declared fields of the JSON in `data`, under
+    their own names. Raises `InputError` for a condition that Spark does not understand."""
+    scope = [F.struct(*rows.columns).alias(_KEPT)]
     if campaign.data:
         scope.append(F.from_json("data", campaign.data_ddl()).alias(_FIELDS))
-    scoped = exploded.select(*scope).select(f"`{_KEPT}`", *[f"`{_FIELDS}`.*" for _ in scope[1:]])
-    return _keep_where(scoped, campaign.trigger.when, campaign, "trigger.when").select(f"`{_KEPT}`.*")
+    scoped = rows.select(*scope).select(f"`{_KEPT}`", *[f"`{_FIELDS}`.*" for _ in scope[1:]])
+    return _keep_where(scoped, predicate, campaign, key).select(f"`{_KEPT}`.*")
 
 
 def _keep_where(rows: DataFrame, predicate: str, campaign: Campaign, key: str) -> DataFrame:
@@ -220,7 +228,7 @@ def attach_customers(candidates: DataFrame, audience: DataFrame) -> DataFrame:
 
 
 def identify_candidates(candidates: DataFrame, pipeline: str, send_partitions: int) -> DataFrame:
-    """Give each candidate its ids and its shard; keeps a `customer` column where there is one."""
+    """Give each candidate its ids and its shard; keeps what only some bring: `customer`, and what a hold says."""
     ids = candidates.select(
         "*",
         uuid5_column(
@@ -232,7 +240,7 @@ def identify_candidates(candidates: DataFrame, pipeline: str, send_partitions: i
         send_partition_column(F.col("customer_id"), send_partitions).alias("send_partition"),
         assign_variant(F.col("campaign_id"), F.col("customer_id"), F.col("variants")).alias("variant"),
     )
-    extra = [name for name in ("customer",) if name in candidates.columns]
+    extra = [name for name in ("customer", *HOLD_COLUMNS) if name in candidates.columns]
     return ids.select(*CANDIDATE_COLUMNS, *extra)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from conf.house import Decide
 from pipelines.campaigns import Campaign
 from pipelines.edges.manifests import Manifest
 from pipelines.match import as_run_candidates, identify_candidates, match_audience
@@ -32,11 +33,11 @@ def run_name(pipeline: str) -> str:
 
 
 def make_run_work(
-    run_id: str, manifest: Manifest, versions: dict[str, Campaign], audience: DataFrame
+    run_id: str, manifest: Manifest, versions: dict[str, Campaign], audience: DataFrame, house: Decide
 ) -> Work:
     """The work of one run; `versions` holds exactly one campaign."""
     ((digest, campaign),) = versions.items()
-    members = match_audience(audience, digest, campaign, run_id, F.lit(manifest.decided_at))
+    members = match_audience(audience, digest, campaign, run_id, F.lit(manifest.decided_at), house)
     return Work(
         candidates=identify_candidates(members, manifest.pipeline, manifest.send_partitions),
         consent_changes=None,

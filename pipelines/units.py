@@ -19,7 +19,7 @@ from pipelines.campaigns import Campaign
 from pipelines.decide import render_failures
 from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
-from pipelines.edges.control import ControlPoint
+from pipelines.edges.control import ControlPoint, cancelled_pipelines
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import Manifest, ManifestStore
@@ -27,10 +27,13 @@ from pipelines.edges.objects import ObjectStore
 from pipelines.edges.plans import PlanStore
 from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
+from pipelines.edges.rates import Rates
+from pipelines.edges.terms import driver_name
 from pipelines.links import link_settings
 from pipelines.match import check_conditions
 from pipelines.publishing import ACCOUNT_COLUMNS, PUBLISHED_COLUMNS, PublishPlan, publish_task
-from pipelines.recording import CONSENTS, LEDGER, SUPPRESSIONS, Recorder
+from pipelines.recording import CANCELLATIONS, CONSENTS, HOLDS, LEDGER, SUPPRESSIONS, Recorder
+from pipelines.releases import release_pipeline
 from pipelines.work import WorkMaker
 from schemas.tables import table
 from schemas.topics import load_topics
@@ -54,7 +57,14 @@ class UnitRunner:
         self.manifests = ManifestStore(self.objects)
         self.lake = DeltaLake(spark, settings.lake)
         self.app_id = f"{pipeline}/{incarnation}"
-        self._recorder = Recorder(self.lake, self.app_id)
+        self.recorder = Recorder(
+            lake=self.lake,
+            objects=self.objects,
+            settings=settings,
+            app_id=self.app_id,
+            owner=release_pipeline(settings.stream.pipeline),
+            driver=driver_name(spark),
+        )
         self._checked: set[str] = set()
         self._links = link_settings(settings.links)
         for declared in (CONSENTS, LEDGER):
@@ -74,7 +84,7 @@ class UnitRunner:
         `campaign_ids` None pins every active campaign; a dict names the version of each, active or not.
         Raises `ImbalanceError`, `FencedError`, `StorageError`, `NoAudienceError`, `MissingBundleError`."""
         manifest, is_new = self.manifests.pin(
-            self.app_id, unit, lambda: self._make_manifest(unit, clock, campaign_ids)
+            self.app_id, unit, lambda: self.make_manifest(unit, clock, campaign_ids)
         )
         reach("after-manifest")
         if not is_new and (finished := self.manifests.result(self.app_id, unit)) is not None:
@@ -83,7 +93,7 @@ class UnitRunner:
         versions, audience = self.pinned(manifest)
         work = make(self.spark, manifest, versions, audience)
         books = Books()
-        self._recorder.record(unit, manifest, is_new, work, audience, books)
+        self.recorder.record(unit, manifest, is_new, work, list(versions.values()), audience, books)
         self.publish(unit, manifest, versions, audience, work.is_large, books)
         refused = self._publish_dead_letters(unit, work.dead_letters)
         return self.conclude(unit, manifest, books, refused)
@@ -111,7 +121,7 @@ class UnitRunner:
         reach("after-result")
         return result
 
-    def _make_manifest(
+    def make_manifest(
         self, unit: int, clock: datetime, campaign_ids: set[str] | dict[str, str] | None
     ) -> Manifest:
         pointer = AudiencePointer(self.objects).read()
@@ -131,6 +141,10 @@ class UnitRunner:
             audience_as_of=pointer.as_of,
             consents_version=self.lake.version(CONSENTS),
             suppressions_version=self.lake.version(SUPPRESSIONS),
+            cancellations_version=self.lake.version(CANCELLATIONS),
+            holds_version=self.lake.version(HOLDS),
+            cancelled_runs=cancelled_pipelines(self.objects) if self.pipeline == self.recorder.owner else [],
+            rate_free_at=Rates(self.objects).free_at(map(self.campaigns.load, chosen.values())),
             ledger_version=self.lake.version(LEDGER),
             send_partitions=self.settings.stream.send_partitions,
             campaigns=chosen,
@@ -207,8 +221,9 @@ class UnitRunner:
         return counts
 
     def decisions(self, unit: int, manifest: Manifest) -> DataFrame:
-        """The ledger's rows of one unit. Its clock tells it from the unit of the same number in another incarnation;
-        the date lets Delta skip all other days."""
-        ledger = self.lake.read(LEDGER).where(F.col("decided_date") == F.lit(manifest.decided_at.date()))
-        is_own = (F.col("pipeline") == self.pipeline) & (F.col("unit") == unit)
-        return ledger.where(is_own & (F.col("decided_at") == F.lit(manifest.decided_at)))
+        """The ledger's rows of one unit."""
+        return self.recorder.decisions(unit, manifest)
+
+    def holds(self, manifest: Manifest) -> DataFrame | None:
+        """The holds as pinned; None while there are none."""
+        return self.lake.read(HOLDS, manifest.holds_version) if manifest.holds_version >= 0 else None

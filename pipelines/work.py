@@ -17,7 +17,7 @@ from pipelines.edges.manifests import Manifest
 
 @dataclass(frozen=True)
 class Work:
-    """The candidates of a unit; for an epoch also its consent and suppression changes and refused records.
+    """The candidates of a unit; for an epoch also its refused records, and what it changes before they are decided.
 
     A run `is_large`: its candidates are the audience itself, each with its `customer`, so that they are neither
     broadcast nor joined; and none repeats an earlier one, because the run id is part of the message id."""
@@ -27,6 +27,9 @@ class Work:
     dead_letters: DataFrame | None
     is_large: bool
     suppression_changes: DataFrame | None = None
+    cancellations: DataFrame | None = None
+    #: Some candidates are open holds, which are closed by being decided.
+    has_holds: bool = False
 
 
 #: Makes the work of a unit from what its manifest pinned: (spark, manifest, campaign versions, audience).

@@ -79,6 +79,15 @@ REASONS: tuple[Reason, ...] = (
         "The send window is closed on the customer's clock, and it says exclude.",
     ),
     Reason("channel_not_chosen", "excluded", "The campaign wants one channel, and another one was chosen."),
+    # Decide: compared with what was sent before, and with the other candidates of the unit.
+    Reason(
+        "frequency_capped", "excluded", "The customer has had as many messages as a frequency cap allows."
+    ),
+    Reason(
+        "lost_to_priority",
+        "excluded",
+        "A message of this unit with precedence took the last place that a frequency cap left.",
+    ),
     # Decide: nothing stands against it but the time.
     Reason("held_delay", "held", "The trigger's delay has not passed."),
     Reason("held_quiet_hours", "held", "It is quiet hours on the customer's clock; `due_at` is their end."),

@@ -192,6 +192,7 @@ def ledger_row(**changes: Any) -> Row:
         "expires_at": None,
         "due_at": None,
         "priority": None,
+        "category": None,
         "decided_at": NOW,
         "data": "{}",
         "decided_date": NOW.date(),

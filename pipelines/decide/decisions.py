@@ -104,6 +104,7 @@ def _to_ledger(judged: DataFrame, pipeline: str, unit: int, audience_version: in
         "audience_version": F.lit(audience_version).cast("long"),
         "decided_date": F.to_date("decided_at"),
         "priority": F.col("policy.priority"),
+        "category": F.col("policy.category"),
     }
     columns = []
     for field in LEDGER.schema().fields:

@@ -42,6 +42,12 @@ class RunControl:
         self._objects.create(f"{self._folder}cancel", b"{}")
 
 
+def cancelled_pipelines(objects: ObjectStore) -> list[str]:
+    """The pipelines of all runs that were ever cancelled."""
+    names = [item.name.split("/") for item in objects.list("control/")]
+    return sorted(name[1] for name in names if name[2:] == ["cancel"])
+
+
 @dataclass(frozen=True)
 class ControlPoint:
     """Where to look; travels to the executors."""

@@ -17,7 +17,9 @@ from pathlib import Path
 POINTS: tuple[str, ...] = (
     "after-manifest",
     "after-consents",
+    "in-turn",
     "after-ledger",
+    "after-holds",
     "before-publish",
     "mid-publish",
     "after-commit",
@@ -25,6 +27,8 @@ POINTS: tuple[str, ...] = (
     "before-result",
     "after-result",
 )
+#: Reached only where campaigns have caps or re-entry rules, and where they can hold.
+RULED_POINTS: tuple[str, ...] = ("in-turn", "after-holds")
 #: Reached within a publishing task, on a Python worker.
 WORKER_POINTS: tuple[str, ...] = ("mid-publish", "after-commit")
 #: kill: this process. kill-job: the driver with its JVM, from wherever it is asked. freeze: until it is continued.

@@ -31,6 +31,12 @@ class Manifest:
     messages_per_transaction: int = 10_000
     #: -1: the table was not there yet.
     suppressions_version: int = -1
+    cancellations_version: int = -1
+    holds_version: int = -1
+    #: By campaign with a delivery rate: from when on it has room.
+    rate_free_at: dict[str, str] = field(default_factory=dict)
+    #: Of a release: the runs whose waiting messages are not sent any more.
+    cancelled_runs: list[str] = field(default_factory=list)
 
     @property
     def decided_at(self) -> datetime:
@@ -39,6 +45,10 @@ class Manifest:
     @property
     def as_of(self) -> datetime:
         return datetime.fromisoformat(self.audience_as_of)
+
+
+#: Decisions made in a turn have no transaction of their unit in the ledger; this stands in for it.
+_DECIDED = "decided/"
 
 
 class ManifestStore:
@@ -68,6 +78,22 @@ class ManifestStore:
 
     def result(self, pipeline: str, unit: int) -> dict[str, Any] | None:
         return self._objects.read_json(_name("results", pipeline, unit))
+
+    def begin_deciding(self, pipeline: str, unit: int) -> bool:
+        """Note that the unit is about to be decided in a turn; whether that was noted before, for it or a later one."""
+        name = f"{_DECIDED}{pipeline}.json"
+        begun = self._objects.read_json(name)
+        self._objects.write_json(name, {"unit": unit})
+        return begun is not None and int(begun["unit"]) >= unit
+
+    def last_decided(self, pipeline: str) -> dict[str, int]:
+        """The last unit that was about to be decided in a turn, by incarnation of the pipeline."""
+        folder = f"{_DECIDED}{pipeline}/"
+        found = {}
+        for item in self._objects.list(folder):
+            noted = self._objects.read_json(item.name) or {}
+            found[item.name.removeprefix(folder).removesuffix(".json")] = int(noted["unit"])
+        return found
 
     def results(self) -> list[dict[str, Any]]:
         """The results of all finished units of all pipelines."""

@@ -7,7 +7,6 @@ anything, because a marker of the new life would hide those of the old.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -15,7 +14,7 @@ from pyspark.sql import functions as F
 from pipelines.books import Books
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
-from pipelines.recording import LEDGER
+from pipelines.recording import LEDGER, unit_rows
 from pipelines.units import UnitRunner
 
 
@@ -24,38 +23,37 @@ def find_unfinished(
 ) -> list[tuple[str, int]]:
     """(incarnation, unit) of what other incarnations than `current` recorded in the ledger and did not finish. An
     incarnation works on one unit at a time, so only its last can be unfinished."""
-    found = []
-    for app_id, unit in sorted(lake.appended(LEDGER).items()):
+    last = manifests.last_decided(pipeline)
+    for app_id, unit in lake.appended(LEDGER).items():
         owner, _, rest = app_id.partition("/")
         incarnation, _, stage = rest.partition("/")
-        if owner != pipeline or stage != f"decide/{LEDGER.name}" or incarnation == current:
-            continue
-        # Without a manifest it is so old that retention has taken both, and its result was there.
-        life = f"{owner}/{incarnation}"
-        if manifests.find(life, unit) is not None and manifests.result(life, unit) is None:
-            found.append((incarnation, unit))
-    return found
-
-
-def finish_unfinished(
-    lake: DeltaLake,
-    manifests: ManifestStore,
-    pipeline: str,
-    current: str | None,
-    runner_for: Callable[[str], UnitRunner],
-) -> list[dict[str, Any]]:
-    """Publish the rest of each unfinished unit; returns their results. Raises what `UnitRunner.run` raises."""
+        if owner == pipeline and stage == f"decide/{LEDGER.name}":
+            last[incarnation] = max(unit, last.get(incarnation, -1))
     return [
-        _finish(runner_for(incarnation), unit)
-        for incarnation, unit in find_unfinished(lake, manifests, pipeline, current)
+        (incarnation, unit)
+        for incarnation, unit in sorted(last.items())
+        if incarnation != current and _is_unfinished(lake, manifests, pipeline, incarnation, unit)
     ]
 
 
-def _finish(runner: UnitRunner, unit: int) -> dict[str, Any]:
+def _is_unfinished(
+    lake: DeltaLake, manifests: ManifestStore, pipeline: str, incarnation: str, unit: int
+) -> bool:
+    # Without a manifest it is so old that retention has taken both, and its result was there.
+    manifest = manifests.find(f"{pipeline}/{incarnation}", unit)
+    if manifest is None or manifests.result(f"{pipeline}/{incarnation}", unit) is not None:
+        return False
+    # A unit that waited for its turn and never got it has recorded nothing: its records are read anew.
+    return not unit_rows(lake, pipeline, unit, manifest).isEmpty()
+
+
+def finish(runner: UnitRunner, unit: int) -> dict[str, Any]:
+    """Publish the rest of an unfinished unit; returns its result. Raises what `UnitRunner.run` raises."""
     manifest = runner.manifests.find(runner.app_id, unit)
     assert manifest is not None  # `find_unfinished` has seen it
     books = Books()
     versions, audience = runner.pinned(manifest)
+    runner.recorder.open_holds(unit, manifest)
     runner.publish(unit, manifest, versions, audience, False, books)
     # The records are gone, so that the ledger stands in for them: only sent and published can still disagree.
     decided = runner.decisions(unit, manifest).where(F.col("stage") == "decide")

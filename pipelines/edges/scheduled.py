@@ -73,7 +73,9 @@ def run_campaign(
         settings,
         pipeline,
         {campaign_id},
-        lambda _spark, manifest, versions, audience: make_run_work(run_id, manifest, versions, audience),
+        lambda _spark, manifest, versions, audience: make_run_work(
+            run_id, manifest, versions, audience, settings.decide
+        ),
         say,
     )
     return {**result, "already_complete": False, **({"changed_since": changed} if changed else {})}

@@ -7,6 +7,7 @@ checkpoint is a new incarnation, so its epochs are never mistaken for those of a
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
@@ -21,7 +22,8 @@ from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.progress import count_partitions
-from pipelines.edges.recovery import finish_unfinished
+from pipelines.edges.recovery import find_unfinished, finish
+from pipelines.edges.releasing import HoldReleaser
 from pipelines.edges.terms import Term, driver_name
 from pipelines.epochs import make_epoch_work
 from pipelines.recording import LEDGER
@@ -29,6 +31,8 @@ from pipelines.units import UnitRunner
 
 #: How often the driver looks whether it shall stop; an idle stream ends within this time.
 _POLL_S = 0.2
+#: How often it looks for holds that have fallen due: one request to S3 while there are none.
+_LOOK_S = 1.0
 
 
 class TriggeredStream:
@@ -43,25 +47,34 @@ class TriggeredStream:
         self._runner: UnitRunner | None = None
         self._term: Term | None = None
         self._failure: BaseException | None = None
-        # Held while an epoch is worked on, so that stopping waits for its end; whoever stops keeps it.
+        # Held while an epoch or a release is worked on, so that they do not meet and stopping waits for their end.
         self._epoch = threading.Lock()
+        self._is_stopping = threading.Event()
+        self._releaser: HoldReleaser | None = None
+        self._looked_at = 0.0
 
     def run(self, available_now: bool, stopping: threading.Event) -> None:
         """Until `stopping` is set, or, with `available_now`, until what is in the topics now has been worked on.
         Raises what stopped an epoch, as the unit raised it."""
         query = self._start(available_now)
-        # Not awaitTermination, which raises Spark's own account of a failure before ours can be.
-        with Heartbeat(ObjectStore(self._settings.lake), self._settings.stream.pipeline):
-            while query.isActive and not stopping.wait(_POLL_S):
-                pass
-        is_stopped = query.isActive
-        with self._epoch:
-            query.stop()
+        is_stopped = True
+        try:
+            # Not awaitTermination, which raises Spark's own account of a failure before ours can be.
+            with Heartbeat(ObjectStore(self._settings.lake), self._settings.stream.pipeline):
+                while query.isActive and not stopping.wait(_POLL_S):
+                    self._release_due()
+            is_stopped = query.isActive
+        finally:
+            self._is_stopping.set()
+            with self._epoch:
+                query.stop()
         if self._failure is not None:
             raise self._failure
         error = query.exception()
         if error is not None and not is_stopped:
             raise error
+        while available_now and not is_stopped and self._release_due():
+            pass
 
     def _start(self, available_now: bool) -> StreamingQuery:
         # Asked here, where it takes seconds: Spark's source and S3A go on asking for minutes.
@@ -95,14 +108,16 @@ class TriggeredStream:
         self._term = Term(objects, stream.pipeline, driver_name(self._spark))
         lake = DeltaLake(self._spark, self._settings.lake)
         lake.ensure(LEDGER)
-        for result in finish_unfinished(lake, manifests, stream.pipeline, current, self._make_runner):
-            self._report(result)
+        unfinished = find_unfinished(lake, manifests, stream.pipeline, current)
+        for incarnation, unit in unfinished:
+            self._report(finish(self._make_runner(stream.pipeline, incarnation), unit))
+        self._releaser = HoldReleaser(lake, objects, self._settings, self._make_runner)
 
     def _work_on(self, records: DataFrame, epoch: int) -> None:
-        # Epochs come one by one, so the lock is taken only by whoever stops the query, and who waits for this thread:
-        # waiting for the lock in turn would never end.
-        if not self._epoch.acquire(blocking=False):
-            raise _StoppedError(f"epoch {epoch} is left to the next start")
+        # Who stops the query has the lock and waits for this thread: waiting for the lock in turn would never end.
+        while not self._epoch.acquire(timeout=_POLL_S):
+            if self._is_stopping.is_set():
+                raise _StoppedError(f"epoch {epoch} is left to the next start")
         try:
             self._run_epoch(records, epoch)
         except BaseException as error:
@@ -110,6 +125,24 @@ class TriggeredStream:
             self._failure = error
             raise
         finally:
+            self._epoch.release()
+
+    def _release_due(self) -> bool:
+        """Release holds that are due, unless an epoch is at work; whether there were any."""
+        since = time.monotonic() - self._looked_at
+        if (since < _LOOK_S and not self._is_stopping.is_set()) or not self._epoch.acquire(blocking=False):
+            return False
+        try:
+            assert self._releaser is not None
+            assert self._term is not None
+            clock = _now()
+            if not self._releaser.is_due(clock):
+                return False
+            self._term.check()
+            self._report(self._releaser.release(clock))
+            return True
+        finally:
+            self._looked_at = time.monotonic()
             self._epoch.release()
 
     def _run_epoch(self, records: DataFrame, epoch: int) -> None:
@@ -122,9 +155,11 @@ class TriggeredStream:
         try:
             result = runner.run(
                 epoch,
-                datetime.now(timezone.utc),
+                _now(),
                 None,
-                lambda spark, manifest, versions, _: make_epoch_work(decoded, spark, manifest, versions),
+                lambda spark, manifest, versions, _: make_epoch_work(
+                    decoded, spark, manifest, versions, self._settings.decide, runner.holds
+                ),
             )
         finally:
             decoded.unpersist()
@@ -135,13 +170,17 @@ class TriggeredStream:
         if self._runner is None:
             incarnation = spark.sparkContext.getLocalProperty("sql.streaming.queryId")
             assert incarnation is not None
-            self._runner = self._make_runner(incarnation, spark)
+            self._runner = self._make_runner(self._settings.stream.pipeline, incarnation, spark)
         return self._runner
 
-    def _make_runner(self, incarnation: str, spark: SparkSession | None = None) -> UnitRunner:
+    def _make_runner(self, pipeline: str, incarnation: str, spark: SparkSession | None = None) -> UnitRunner:
         assert self._term is not None
-        pipeline = self._settings.stream.pipeline
         return UnitRunner(spark or self._spark, self._settings, pipeline, incarnation, self._term.number)
+
+
+def _now() -> datetime:
+    """The one reading of the clock: of an epoch or a release, pinned in its manifest."""
+    return datetime.now(timezone.utc)
 
 
 class _StoppedError(Exception):

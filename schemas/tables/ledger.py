@@ -54,6 +54,9 @@ TABLE = Table(
         Column("expires_at", "timestamp", "After this it is not sent any more."),
         Column("due_at", "timestamp", "Until when a held message waits; null unless held."),
         Column("priority", "int", "The campaign's priority; null when the campaign is unknown."),
+        Column(
+            "category", "string", "The campaign's category, by which caps count; null when it is unknown."
+        ),
         Column("decided_at", "timestamp", "The pinned clock of the epoch or run.", is_nullable=False),
         Column("data", "string", "The trigger's data or the event's properties, as JSON."),
         Column("decided_date", "date", "The UTC date of decided_at.", is_nullable=False),

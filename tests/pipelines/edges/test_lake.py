@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 from pyspark.sql import SparkSession
@@ -53,6 +54,19 @@ def test_an_append_of_a_turn_that_was_taken_over_is_skipped(spark: SparkSession,
         rows = frame(spark, [ledger_row(unit=turn.number)], LEDGER.schema())
         lake.append_once(LEDGER, rows, "decide", turn.version)
     assert [row.unit for row in lake.read(LEDGER).collect()] == [2]
+
+
+def test_a_table_gets_the_columns_that_were_declared_since(spark: SparkSession, settings: Settings) -> None:
+    lake = DeltaLake(spark, settings.lake)
+    older = replace(LEDGER, columns=tuple(c for c in LEDGER.columns if c.name != "category"))
+    lake.ensure(older)
+    old = {name: value for name, value in ledger_row().items() if name != "category"}
+    lake.append_once(older, frame(spark, [old], older.schema()), "run-x/run/decide", 0)
+    assert [row.category for row in lake.read(LEDGER).collect()] == [None]
+    lake.ensure(LEDGER)
+    rows = frame(spark, [ledger_row(category="news")], LEDGER.schema())
+    lake.append_once(LEDGER, rows, "run-x/run/decide", 1)
+    assert sorted(str(row.category) for row in lake.read(LEDGER).collect()) == ["None", "news"]
 
 
 def test_two_drivers_that_begin_with_an_empty_lake_make_one_table(

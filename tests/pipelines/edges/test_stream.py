@@ -75,6 +75,8 @@ def test_an_epoch_whole(spark: SparkSession, workspace: Workspace) -> None:
             campaign_version=welcome,
             occurred_at=NOW.replace(minute=0),
             data='{"plan":"basic"}',
+            priority=50,
+            category="reminders",
         )
         row |= changes
         topic = TRIGGERS if row["source"] == "trigger" else EVENTS
@@ -91,7 +93,8 @@ def test_an_epoch_whole(spark: SparkSession, workspace: Workspace) -> None:
         add("t-7", 6, channel, None, customer_id="c-2", data="{}")
     add("t-3", 2, "email", "no_consent", customer_id="c-3")
     add("t-3", 2, "sms", "no_address", customer_id="c-3")
-    add("t-5", 4, None, "unknown_campaign", campaign_id="nothing", campaign_version=None)
+    unknown = {"campaign_version": None, "priority": None, "category": None}
+    add("t-5", 4, None, "unknown_campaign", campaign_id="nothing", **unknown)
     fixed = {"source": "event", "campaign_id": "delivered", "campaign_version": delivered}
     add("e-1", 0, "email", None, **fixed, data='{"total":12.5}')
     undefined = next(row for row in rows if row["source_id"] == "t-7" and row["channel"] == "sms")

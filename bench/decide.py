@@ -1,0 +1,207 @@
+"""Decisions a second and the cost of an epoch, as the audience and the open holds grow: `python -m bench.decide`.
+
+A run decides for everybody with all gates on and appends to the ledger; the limit is a scan of the same snapshot that
+counts every column the gates read. An epoch of 1,000 triggers is a whole unit, from Kafka's bytes to Kafka's batches.
+On real servers of this machine; nothing else should run on it. Writes out/bench/decide.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+import conf
+from bench.population import CAMPAIGNS, audience, holds, records
+from conf.spark import spark_conf
+from embedded.servers import EmbeddedServers
+from pipelines.books import Books
+from pipelines.decode import decode_records
+from pipelines.edges.audience import AudiencePointer, Snapshot
+from pipelines.epochs import make_epoch_work
+from pipelines.recording import HOLDS
+from pipelines.runs import make_run_work, run_pipeline
+from pipelines.units import AUDIENCE, UnitRunner
+
+OUT = Path("out/bench/decide.json")
+#: What the gates read of a customer.
+_READ = (
+    "customer_id",
+    "email",
+    "phone",
+    "locale",
+    "time_zone",
+    "preferred_channel",
+    "consents",
+    "invalid_channels",
+)
+
+
+class Bench:
+    """One lake, one session."""
+
+    def __init__(self, servers: EmbeddedServers, triggers: int) -> None:
+        caps = json.dumps([{"at_most": 3, "per": "7 days"}, {"at_most": 1, "per": "day", "channel": "sms"}])
+        environment = {**servers.environment(), "CARILLON_DECIDE__FREQUENCY_CAPS": caps}
+        self.settings = conf.load("local", environ=environment)
+        self.spark = open_session(self.settings)
+        self.triggers = triggers
+        self.units = 0
+        self.stream = UnitRunner(self.spark, self.settings, "triggered", "bench", 1)
+        for campaign in CAMPAIGNS.values():
+            self.stream.campaigns.publish(campaign)
+
+    def promote(self, customers: int) -> None:
+        """An audience of that size."""
+        self.stream.lake.replace(AUDIENCE, audience(self.spark, customers))
+        version = self.stream.lake.version(AUDIENCE)
+        as_of = datetime.now(timezone.utc).isoformat()
+        AudiencePointer(self.stream.objects).promote(Snapshot(version, as_of, customers, "bench"))
+
+    def scan(self) -> float:
+        """Seconds of the limit."""
+        snapshot = self.stream.lake.read(AUDIENCE, AudiencePointer(self.stream.objects).read().version)
+        counts = [f"count({name})" for name in _READ]
+        return timed(lambda: snapshot.selectExpr(*counts).collect())
+
+    def run(self, customers: int) -> float:
+        """Seconds to decide for everybody and append to the ledger; nothing is published."""
+        self.units += 1
+        campaign_id, run_id = CAMPAIGNS["letter"].campaign_id, f"{customers}-{self.units}"
+        runner = UnitRunner(self.spark, self.settings, run_pipeline(campaign_id, run_id), "run", 1)
+        manifest, _ = runner.manifests.pin(
+            runner.app_id, 0, lambda: runner.make_manifest(0, datetime.now(timezone.utc), {campaign_id})
+        )
+        versions, snapshot = runner.pinned(manifest)
+        work = make_run_work(run_id, manifest, versions, snapshot, self.settings.decide)
+        campaigns = list(versions.values())
+        return timed(lambda: runner.recorder.record(0, manifest, True, work, campaigns, snapshot, Books()))
+
+    def epoch(self, customers: int) -> float:
+        """Seconds of one whole epoch."""
+        self.units += 1
+        unit = self.units
+        decoded = decode_records(records(self.spark, self.triggers, customers, unit)).persist()
+        decoded.count()
+        try:
+            return timed(
+                lambda: self.stream.run(
+                    unit,
+                    datetime.now(timezone.utc),
+                    None,
+                    lambda spark, manifest, versions, _: make_epoch_work(
+                        decoded, spark, manifest, versions, self.settings.decide, self.stream.holds
+                    ),
+                )
+            )
+        finally:
+            decoded.unpersist()
+
+    def hold(self, count: int, customers: int) -> None:
+        """So many open holds, due over the next days."""
+        first = datetime.now(timezone.utc) + timedelta(days=1)
+        self.stream.lake.ensure(HOLDS)
+        rows = holds(self.spark, count, customers, first)
+        self.stream.lake.append_once(HOLDS, rows, "bench/holds", 0)
+
+
+def open_session(settings: conf.Settings) -> SparkSession:
+    """As a job's on this machine."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    s3a = {f"spark.hadoop.{name}": value for name, value in settings.lake.hadoop().items()}
+    builder = SparkSession.builder.master("local[2,4]").appName("carillon-bench-decide")
+    for name, value in {**spark_conf("local"), **s3a}.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of the wall."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def peak_memory_mb(root: int) -> int:
+    """The most that a process and its children (driver, JVM, workers) have held, each at its own time."""
+    total = 0
+    waiting = [root]
+    while waiting:
+        process = waiting.pop()
+        try:
+            status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+            waiting += map(
+                int, Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+            )
+        except OSError:
+            continue
+        total += next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
+    return total // 1024
+
+
+def label(size: int) -> str:
+    return f"{size // 1_000_000}m" if size >= 1_000_000 else f"{size // 1_000}k"
+
+
+def measure(bench: Bench, sizes: list[int], runs: list[int], open_holds: int, rounds: int) -> dict[str, Any]:
+    """All figures; the holds come last, since they stay."""
+    found: dict[str, Any] = {"ratios": {}, "decisions_per_s": {}, "scan_s": {}, "run_s": {}, "epoch_s": {}}
+    for size in sizes:
+        bench.promote(size)
+        bench.epoch(size)  # warm
+        epochs = [bench.epoch(size) for _ in range(rounds)]
+        found["epoch_s"][label(size)] = round(statistics.median(epochs), 2)
+        if size in runs:
+            bench.scan()
+            scan = statistics.median(bench.scan() for _ in range(rounds))
+            run = statistics.median(bench.run(size) for _ in range(min(rounds, 3)))
+            name = label(size)
+            found["scan_s"][name], found["run_s"][name] = round(scan, 2), round(run, 2)
+            found["ratios"][f"run_{name}_vs_scan"] = round(run / scan, 2)
+            found["decisions_per_s"][name] = round(size / run)
+        print(json.dumps({"size": size, **{key: value for key, value in found.items() if value}}), flush=True)
+    if open_holds:
+        bench.hold(open_holds, sizes[-1])
+        bench.epoch(sizes[-1])
+        held = [bench.epoch(sizes[-1]) for _ in range(rounds)]
+        found["epoch_with_holds_s"] = {label(open_holds): round(statistics.median(held), 2)}
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="bench.decide", description=__doc__)
+    parser.add_argument("--sizes", default="100000,1000000,5000000", help="audiences of the epochs")
+    parser.add_argument(
+        "--runs", default="1000000,5000000", help="of these, those that a run is measured for"
+    )
+    parser.add_argument("--holds", type=int, default=1_000_000, help="open holds of the last measurement")
+    parser.add_argument("--triggers", type=int, default=1_000, help="triggers of an epoch")
+    parser.add_argument("--rounds", type=int, default=5)
+    parsed = parser.parse_args(arguments)
+    sizes, runs = ([int(one) for one in text.split(",") if one] for text in (parsed.sizes, parsed.runs))
+    with EmbeddedServers() as servers:
+        bench = Bench(servers, parsed.triggers)
+        found = measure(bench, sizes, runs, parsed.holds, parsed.rounds)
+        found["peak_memory_mb"] = peak_memory_mb(os.getpid())
+        bench.spark.stop()
+    found["machine"] = {"cpus": os.cpu_count(), "system": platform.platform(), "load": os.getloadavg()[0]}
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(found), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,185 @@
+"""Caps and arbitration: at the boundary of count and time, per channel and category, by the local calendar."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from pipelines.decide.caps import SENT_TYPE, apply_caps
+from pipelines.decide.policy import POLICY_TYPE, policy_row
+from tests.builders import HOUR, NOW, Row, frame, make_campaign
+
+SCHEMA = (
+    "decision_id string, message_id string, customer_id string, campaign_id string, channel string, "
+    f"occurred_at timestamp, decided_at timestamp, zone string, policy {POLICY_TYPE}, reason string, "
+    f"gates array<struct<gate string, passed boolean, value string>>, sent_before {SENT_TYPE}"
+)
+DAY = timedelta(days=1)
+INSTANT = timedelta(microseconds=1)
+
+
+def cap(at_most: int, per: str, **keys: Any) -> Row:
+    return {"at_most": at_most, "per": per, **keys}
+
+
+def row(decision_id: str = "d-1", caps: tuple[Row, ...] = (), **changes: Any) -> Row:
+    """A candidate that passed all gates."""
+    declared = {
+        name: changes.pop(name) for name in ("campaign_id", "category", "priority") if name in changes
+    }
+    campaign = make_campaign(None, frequency_caps=caps, topic="marketing", **declared)
+    made: Row = {
+        "decision_id": decision_id,
+        "message_id": f"m-{decision_id}",
+        "customer_id": "c-1",
+        "campaign_id": campaign.campaign_id,
+        "channel": "email",
+        "occurred_at": NOW - HOUR,
+        "decided_at": NOW,
+        "zone": "UTC",
+        "policy": policy_row(campaign),
+        "reason": None,
+        "gates": [],
+        "sent_before": None,
+    }
+    return made | changes
+
+
+def sent(
+    at: datetime,
+    campaign: str = "welcome",
+    category: str = "marketing",
+    channel: str = "email",
+    message_id: str = "m-0",
+) -> Row:
+    return {
+        "at": at,
+        "campaign_id": campaign,
+        "category": category,
+        "channel": channel,
+        "message_id": message_id,
+    }
+
+
+def judged(spark: SparkSession, rows: list[Row], is_alone: bool = False) -> dict[str, tuple[str | None, str]]:
+    """Reason and the value of the gate that did not pass, or of the cap, by decision."""
+    found = {}
+    for one in apply_caps(frame(spark, rows, SCHEMA), is_alone).collect():
+        assert [gate.gate for gate in one.gates] == ["frequency_cap", "arbitration"]
+        failed = [gate for gate in one.gates if not gate.passed]
+        assert len(failed) == (one.reason in ("frequency_capped", "lost_to_priority"))
+        found[one.decision_id] = (one.reason, (failed or one.gates)[0].value)
+    assert len(found) == len(rows)
+    return found
+
+
+THREE = (cap(3, "7 days"),)
+#: (what, the candidate's rules, its columns, what was sent before, reason).
+CASES: tuple[tuple[str, tuple[Row, ...], Row, list[Row] | None, str | None], ...] = (
+    ("no caps", (), {}, [sent(NOW)] * 9, None),
+    ("nothing sent", THREE, {}, None, None),
+    ("one below the cap", THREE, {}, [sent(NOW - HOUR)] * 2, None),
+    ("at the cap", THREE, {}, [sent(NOW - HOUR)] * 3, "frequency_capped"),
+    ("above the cap", THREE, {}, [sent(NOW - HOUR)] * 4, "frequency_capped"),
+    ("exactly the period ago", THREE, {}, [sent(NOW - HOUR)] * 2 + [sent(NOW - 7 * DAY)], None),
+    ("just within the period", THREE, {}, [sent(NOW - HOUR)] * 2 + [sent(NOW - 7 * DAY + INSTANT)], "frequency_capped"),
+    ("itself, which is made up for", (cap(1, "7 days"),), {"message_id": "m-0"}, [sent(NOW - HOUR)], None),
+    ("of another campaign", THREE, {}, [sent(NOW - HOUR, "other")] * 3, None),
+    ("on another channel, all count", THREE, {}, [sent(NOW - HOUR, channel="sms")] * 3, "frequency_capped"),
+    ("on another channel, one counts", (cap(1, "7 days", channel="email"),), {}, [sent(NOW, channel="sms")], None),
+    ("the cap of another channel", (cap(1, "7 days", channel="sms"),), {}, [sent(NOW, channel="sms")], None),
+    ("another campaign of the category", (cap(1, "1 day", category="news"),), {"category": "news"},
+     [sent(NOW, "other", "news")], "frequency_capped"),
+    ("a category that is not known", (cap(1, "1 day", category="news"),), {"category": "news"},
+     [sent(NOW, "other", None)], None),  # type: ignore[arg-type]  # a row from before the column
+    ("two caps, the second is full", (cap(9, "1 day"), cap(1, "1 hour")), {},
+     [sent(NOW - HOUR / 2)], "frequency_capped"),
+    ("today, from its first moment", (cap(1, "day"),), {"zone": "Pacific/Apia"},
+     [sent(datetime(2026, 2, 28, 11, 0, tzinfo=NOW.tzinfo))], "frequency_capped"),
+    ("yesterday, to its last", (cap(1, "day"),), {"zone": "Pacific/Apia"},
+     [sent(datetime(2026, 2, 28, 11, 0, tzinfo=NOW.tzinfo) - INSTANT)], None),
+    # 1 March 2026 is a Sunday: the week began on Monday, 23 February.
+    ("this week", (cap(1, "week"),), {}, [sent(datetime(2026, 2, 23, tzinfo=NOW.tzinfo))], "frequency_capped"),
+    ("last week", (cap(1, "week"),), {}, [sent(datetime(2026, 2, 22, 23, 59, tzinfo=NOW.tzinfo))], None),
+    ("last month, in UTC", (cap(1, "month"),), {}, [sent(datetime(2026, 2, 28, 23, tzinfo=NOW.tzinfo))], None),
+    ("the same moment, this month in Kathmandu", (cap(1, "month"),), {"zone": "Asia/Kathmandu"},
+     [sent(datetime(2026, 2, 28, 23, tzinfo=NOW.tzinfo))], "frequency_capped"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_what_was_sent_before(spark: SparkSession, is_alone: bool) -> None:
+    rows = [
+        row(f"d-{n}", caps, customer_id=f"c-{n}", sent_before=before, **changes)
+        for n, (_, caps, changes, before, _) in enumerate(CASES)
+    ]
+    found = judged(spark, rows, is_alone)
+    for n, (what, *_, reason) in enumerate(CASES):
+        assert found[f"d-{n}"][0] == reason, what
+
+
+def test_the_value_says_what_decided(spark: SparkSession) -> None:
+    before = [sent(NOW - 2 * DAY), sent(NOW - DAY, channel="sms"), sent(NOW - 3 * DAY)]
+    found = judged(spark, [row(caps=THREE, sent_before=before)])
+    assert found == {
+        "d-1": (
+            "frequency_capped",
+            "cap 3/7d: 3 sent, last 2026-02-28T09:30Z by campaign welcome",
+        )
+    }
+
+
+def test_the_highest_priority_wins_and_the_others_say_to_whom_they_lost(spark: SparkSession) -> None:
+    caps = (cap(1, "1 day", category="news"),)
+    rows = [
+        row("d-1", caps, campaign_id="low", category="news", priority=10, occurred_at=NOW - 9 * HOUR),
+        row("d-2", caps, campaign_id="high", category="news", priority=90),
+        row("d-3", (), campaign_id="free", priority=1),
+        row("d-4", caps, campaign_id="elsewhere", category="news", priority=1, customer_id="c-2"),
+    ]
+    expected = {
+        "d-1": ("lost_to_priority", "cap 1/1d: 0 sent, lost to campaign high (priority 90)"),
+        "d-2": (None, None),
+        "d-3": (None, None),
+        "d-4": (None, None),
+    }
+    assert judged(spark, rows) == expected
+    assert judged(spark, rows[::-1]) == expected
+
+
+def test_among_equals_the_earlier_trigger_wins_then_the_message_id(spark: SparkSession) -> None:
+    caps = (cap(2, "1 day"),)
+    rows = [
+        row("d-1", caps),
+        row("d-2", caps, occurred_at=NOW - 2 * HOUR),
+        row("d-3", caps),
+        row("d-4", caps, occurred_at=NOW),
+    ]
+    found = judged(spark, rows)
+    assert [found[f"d-{n}"][0] for n in range(1, 5)] == [None, None, "lost_to_priority", "lost_to_priority"]
+
+
+def test_who_does_not_get_it_takes_nobodys_place(spark: SparkSession) -> None:
+    caps = (cap(1, "1 day", category="news"),)
+    rows = [
+        row("d-1", caps, campaign_id="high", category="news", priority=90, reason="no_consent"),
+        row("d-2", caps, campaign_id="mid", category="news", priority=50, reason="held_delay"),
+        row("d-3", caps, campaign_id="low", category="news", priority=10),
+    ]
+    found = judged(spark, rows)
+    assert {key: value[0] for key, value in found.items()} == {
+        "d-1": "no_consent",
+        "d-2": "held_delay",
+        "d-3": None,
+    }
+
+
+def test_a_full_cap_is_no_lost_comparison(spark: SparkSession) -> None:
+    caps = (cap(1, "1 day"),)
+    rows = [row("d-1", caps, priority=90), row("d-2", caps)]
+    for one in rows:
+        one["sent_before"] = [sent(NOW - HOUR)]
+    assert {value[0] for value in judged(spark, rows).values()} == {"frequency_capped"}

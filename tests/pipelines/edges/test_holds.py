@@ -1,0 +1,205 @@
+"""Holds on a real broker and S3 endpoint: kept, cancelled, released on time without input, and once whatever dies."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from conf import Settings
+from pipelines.edges.control import RunControl
+from pipelines.edges.scheduled import run_campaign
+from pipelines.edges.stream import TriggeredStream
+from pipelines.errors import ServerError
+from schemas.tables import table
+from tests.builders import NOW, consent_event, event, event_campaign, scheduled_campaign
+from tests.pipelines.edges.workspace import EVENTS, Workspace, people
+
+pytestmark = pytest.mark.usefixtures("fresh_topics")
+
+DAY = timedelta(days=1)
+RULE: dict[str, Any] = {
+    "event": "order.delivered",
+    "delay": "2 days",
+    "cancel_on": [{"event": "order.refunded", "match": "order_id"}],
+}
+
+
+REFUSES = {"channel": "sms", "topic": "reminders", "granted": False}
+
+
+@pytest.fixture
+def workspace(spark: SparkSession, settings: Settings) -> Workspace:
+    """Four customers, and a campaign two days after a delivery, unless the order is refunded."""
+    made = Workspace(spark, settings)
+    made.promote(people("c-1", "c-2", "c-3", "c-4"))
+    data = {"order_id": "string", "total": "double"}
+    made.publish(event_campaign(None, trigger=RULE, data=data, channels=["sms"]))
+    return made
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Sets what the stream's clock shows."""
+
+    def set_clock(moment: datetime) -> None:
+        monkeypatch.setattr("pipelines.edges.stream._now", lambda: moment)
+
+    return set_clock
+
+
+def delivered(customer: str, **changes: Any) -> dict[str, Any]:
+    return event(
+        f"e-{customer}",
+        customer_id=customer,
+        properties={"order_id": f"o-{customer}"},
+        occurred_at=NOW.isoformat(),
+        **changes,
+    )
+
+
+def said(workspace: Workspace, pipeline: str) -> Counter[tuple[Any, ...]]:
+    rows = workspace.ledger().where(f"pipeline = '{pipeline}'")
+    return Counter(tuple(row) for row in rows.select("customer_id", "decision", "reason").collect())
+
+
+def test_a_message_waits_and_is_decided_again_when_it_is_due(workspace: Workspace, at: Any) -> None:
+    at(NOW)
+    workspace.send(EVENTS, *[delivered(f"c-{n}") for n in range(1, 5)], delivered("c-1"))
+    (first,) = workspace.run()
+    line = first["campaigns"]["delivered"]["sms"]
+    assert (line["considered"], line["held"], line["excluded"]) == (5, 4, {"duplicate_trigger": 1})
+    assert workspace.run() == []
+    at(NOW + DAY)
+    refund = {"type": "order.refunded", "occurred_at": (NOW + DAY).isoformat()}
+    workspace.send(
+        EVENTS,
+        event("r-1", customer_id="c-2", properties={"order_id": "o-c-2"}, **refund),
+        event("r-2", customer_id="c-1", properties={"order_id": "another"}, **refund),
+        consent_event("k-1", customer_id="c-3", occurred_at="2026-03-02T09:00:00Z", properties=REFUSES),
+        event("x-1", customer_id="c-4", type="customer.erased", properties={}, occurred_at=NOW.isoformat()),
+    )
+    workspace.run()
+    # The refund and the erasure have ended the wait at once, in their own epoch.
+    assert said(workspace, "triggered") == Counter(
+        {
+            **{(f"c-{n}", "held", "held_delay"): 1 for n in range(1, 5)},
+            ("c-1", "excluded", "duplicate_trigger"): 1,
+            ("c-2", "excluded", "cancelled"): 1,
+            ("c-4", "excluded", "suppressed"): 1,
+        }
+    )
+    at(NOW + 2 * DAY - timedelta(seconds=1))
+    assert workspace.run() == []
+    at(NOW + 2 * DAY)
+    (released,) = workspace.run()
+    assert (released["pipeline"], released["unit"]) == ("triggered-holds", 0)
+    assert said(workspace, "triggered-holds") == Counter(
+        {("c-1", "sent", None): 1, ("c-3", "excluded", "no_consent"): 1}
+    )
+    at(NOW + 9 * DAY)
+    assert workspace.run() == []
+    assert workspace.messages().total() == 1
+    workspace.check()
+    assert workspace.lake.read(table("holds")).count() == 8
+    # The first release of another day leaves nothing of what is done.
+    at(NOW + 20 * DAY)
+    workspace.send(
+        EVENTS, delivered("c-2") | {"event_id": "e-9", "occurred_at": (NOW + 19 * DAY).isoformat()}
+    )
+    workspace.run()
+    at(NOW + 22 * DAY)
+    workspace.run()
+    left = workspace.lake.read(table("holds")).select("source_id", "state").collect()
+    assert Counter((row.source_id, row.state) for row in left) == {("e-9", "open"): 1, (None, "closed"): 1}
+    workspace.check()
+
+
+def test_an_event_that_arrives_before_its_trigger_cancels_it(workspace: Workspace, at: Any) -> None:
+    at(NOW + DAY)
+    later = (NOW + timedelta(hours=1)).isoformat()
+    workspace.send(
+        EVENTS,
+        event("r-1", customer_id="c-1", type="order.refunded", properties={"order_id": "o-c-1"}, occurred_at=later),
+    )  # fmt: skip
+    workspace.run()
+    workspace.send(EVENTS, delivered("c-1"))
+    workspace.run()
+    assert said(workspace, "triggered") == Counter({("c-1", "excluded", "cancelled"): 1})
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "pipelines.edges.lake.DeltaLake.append_once",
+        "pipelines.recording.Recorder.open_holds",
+        "pipelines.units.UnitRunner.publish",
+        "pipelines.edges.manifests.ManifestStore.finish",
+    ],
+)
+def test_a_release_that_dies_is_finished_by_the_next_driver(
+    workspace: Workspace, at: Any, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    at(NOW)
+    workspace.send(EVENTS, delivered("c-1"), delivered("c-2"))
+    workspace.run()
+    at(NOW + 3 * DAY)
+
+    def die(*_: object) -> None:
+        raise ServerError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, die)
+        with pytest.raises(ServerError, match="killed"):
+            workspace.run()
+    at(NOW + 4 * DAY)
+    (released,) = workspace.run()
+    assert released["unit"] == 0
+    assert workspace.run() == []
+    assert said(workspace, "triggered-holds") == Counter({("c-1", "sent", None): 1, ("c-2", "sent", None): 1})
+    workspace.check()
+
+
+def test_holds_are_released_while_nothing_arrives(workspace: Workspace, settings: Settings) -> None:
+    rule = {"event": "order.delivered", "delay": "4 seconds"}
+    workspace.publish(event_campaign(None, trigger=rule, data={"order_id": "string"}, channels=["sms"]))
+    stopping = threading.Event()
+    reports: list[dict[str, Any]] = []
+    stream = TriggeredStream(workspace.spark, settings, reports.append)
+    running = threading.Thread(target=stream.run, args=(False, stopping))
+    running.start()
+    try:
+        # From the future: the delay counts from when it arrives.
+        workspace.send(EVENTS, delivered("c-1") | {"occurred_at": "2099-01-01T00:00:00Z"})
+        ends = time.monotonic() + 120
+        while len(reports) < 2 and time.monotonic() < ends and running.is_alive():
+            time.sleep(0.2)
+    finally:
+        stopping.set()
+        running.join()
+    assert [report["pipeline"] for report in reports] == ["triggered", "triggered-holds"]
+    workspace.check()
+    assert workspace.messages().total() == 1
+
+
+def test_what_a_run_holds_the_stream_releases_until_the_run_is_cancelled(
+    workspace: Workspace, settings: Settings, at: Any
+) -> None:
+    workspace.publish(scheduled_campaign(channels=["sms"], rate={"per_minute": 1}))
+    result = run_campaign(workspace.spark, settings, "letter", "1")
+    line = result["campaigns"]["letter"]["sms"]
+    assert (line["considered"], line["sent"], line["held"]) == (4, 1, 3)
+    clock = datetime.fromisoformat(result["clock"])
+    at(clock + timedelta(seconds=61))
+    (released,) = workspace.run()
+    assert released["campaigns"]["letter"]["sms"]["published"] == 1
+    RunControl(workspace.objects, "run-letter-1").cancel()
+    at(clock + timedelta(minutes=9))
+    (released,) = workspace.run()
+    assert released["campaigns"]["letter"]["sms"]["excluded"] == {"cancelled": 2}
+    workspace.check()

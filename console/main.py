@@ -30,6 +30,8 @@ COMMANDS: tuple[str, ...] = (
     "suppress",
     "erase",
     "make_up",
+    "recall",
+    "rerender",
 )
 
 # Errors that are the user's to fix, as module and class. An error that was raised comes from a module that

@@ -19,6 +19,8 @@ from pipelines.work import Work
 UNIT = 0
 #: A run has one life.
 INCARNATION = "run"
+#: What the run id of a make-up run adds to that of the run it makes up for.
+MAKE_UP = ".make-up"
 
 
 def run_pipeline(campaign_id: str, run_id: str) -> str:

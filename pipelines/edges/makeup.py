@@ -24,10 +24,8 @@ from pipelines.edges.scheduled import carry_out
 from pipelines.edges.status import find_run
 from pipelines.errors import InputError, ServerError
 from pipelines.recording import LEDGER
-from pipelines.runs import INCARNATION, UNIT, make_up_work, run_name, run_pipeline
+from pipelines.runs import INCARNATION, MAKE_UP, UNIT, make_up_work, run_name, run_pipeline
 
-#: What its run id adds to that of the run it makes up for.
-SUFFIX = ".make-up"
 EVENTS = "delivery.events"
 _TIMEOUT_S = 30.0
 
@@ -47,15 +45,15 @@ def make_up(
             f"run '{name}' has not ended: what it has not published yet needs no make-up. Start it again with its "
             "run id, then make up for it."
         )
-    pipeline = run_pipeline(campaign_id, run_id + SUFFIX)
+    pipeline = run_pipeline(campaign_id, run_id + MAKE_UP)
     finished = manifests.result(f"{pipeline}/{INCARNATION}", UNIT)
     if finished is not None:
         say(f"run {run_name(pipeline)} is already complete; it can be made up for in turn")
         return {**finished, "already_complete": True}
     ends = _pin_ends(objects, settings, pipeline)
     # A make-up of a make-up is still about the messages of the first run.
-    source_id = run_id.partition(SUFFIX)[0]
-    planned = _planned(DeltaLake(spark, settings.lake), first.rpartition("/")[0], campaign_id, source_id)
+    source_id = run_id.partition(MAKE_UP)[0]
+    lake = DeltaLake(spark, settings.lake)
     acknowledged = _acknowledged(spark, settings, ends)
     result = carry_out(
         spark,
@@ -63,20 +61,25 @@ def make_up(
         pipeline,
         pinned.campaigns,
         lambda _spark, manifest, versions, audience: make_up_work(
-            source_id, planned, acknowledged, manifest, versions, audience
+            source_id,
+            _planned(lake.read(LEDGER, manifest.ledger_version), pinned.pipeline, campaign_id, source_id),
+            acknowledged,
+            manifest,
+            versions,
+            audience,
         ),
         say,
     )
     return {**result, "already_complete": False}
 
 
-def _planned(lake: DeltaLake, pipeline: str, campaign_id: str, source_id: str) -> DataFrame:
+def _planned(ledger: DataFrame, pipeline: str, campaign_id: str, source_id: str) -> DataFrame:
     """The messages that the run has published, by itself or when a hold of it fell due. Grain: one row per
     message_id."""
     of_run = (F.col("source") == "run") & (F.col("source_id") == source_id)
     # Other runs of the same source id are make-up runs of it.
     is_own = (F.col("pipeline") == pipeline) | ~F.col("pipeline").startswith("run-")
-    rows = lake.read(LEDGER).where((F.col("campaign_id") == campaign_id) & of_run & is_own)
+    rows = ledger.where((F.col("campaign_id") == campaign_id) & of_run & is_own)
     stopped = rows.where(F.col("stage") == "render").select("decision_id")
     sent = rows.where((F.col("stage") == "decide") & (F.col("decision") == "sent"))
     left = sent.join(stopped, on="decision_id", how="left_anti")

@@ -25,7 +25,7 @@ from pipelines.edges.objects import ObjectStore
 from pipelines.edges.terms import Term, driver_name
 from pipelines.errors import InputError
 from pipelines.match import check_audience_rule
-from pipelines.runs import INCARNATION, UNIT, make_run_work, run_name, run_pipeline
+from pipelines.runs import INCARNATION, MAKE_UP, UNIT, make_run_work, run_name, run_pipeline
 from pipelines.units import UnitRunner
 from pipelines.work import WorkMaker
 
@@ -51,6 +51,11 @@ def run_campaign(
         raise InputError(
             f"run id '{run_id}' cannot be used: found other characters than letters, digits, '.', '_' and '-', or more "
             "than 100. Name it like 2026-03-01 or weekly.9."
+        )
+    if run_id.endswith(MAKE_UP):
+        raise InputError(
+            f"run id '{run_id}' is that of a make-up run, which has other work: start it with `carillon make-up "
+            f"{name.removesuffix(MAKE_UP)}`."
         )
     objects = ObjectStore(settings.lake)
     pipeline = run_pipeline(campaign_id, run_id)

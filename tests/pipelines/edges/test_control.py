@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -189,3 +190,23 @@ def test_wishes_and_how_often_they_are_looked_at(
     assert watch.wanted() == "cancel"
     with pytest.raises(StorageError):
         Watch(ControlPoint(settings.lake, scene.pipeline)).wanted()
+
+
+def test_a_run_tells_how_far_it_is(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.edges.heartbeat.BEAT_EVERY_S", 0.2)
+    lines: list[str] = []
+    scene.control.pause()
+    begun = threading.Thread(
+        target=run_campaign,
+        args=(scene.spark, scene.settings, "letter", scene.run_id, lines.append),
+        daemon=True,
+    )
+    begun.start()
+    name = f"run letter/{scene.run_id}"
+    wait_until(lambda: any(line.startswith(f"{name} is paused: 0 of {PEOPLE} published") for line in lines))
+    scene.control.resume()
+    begun.join(240.0)
+    assert any(re.match(rf"{name}: \d+ of {PEOPLE} published, \d+/s, \d+ s left", line) for line in lines), (
+        lines
+    )
+    assert not scene.objects.list("heartbeats/")

@@ -83,9 +83,18 @@ def test_a_run_that_died_is_resumed_with_what_it_pinned(
         patch.setattr("pipelines.units.UnitRunner.publish", die)
         with pytest.raises(InputError, match="killed"):
             run(workspace)
-    workspace.promote(people("c-9"))
-    workspace.publish(make_campaign(campaign_id="letter"))  # not even scheduled any more
-    result = run(workspace)
+    version = workspace.promote(people("c-9"))
+    (changed,) = workspace.publish(make_campaign(campaign_id="letter"))  # not even scheduled any more
+    lines: list[str] = []
+    result = run_campaign(workspace.spark, workspace.settings, "letter", "r-1", lines.append)
+    assert result["changed_since"] == {
+        "audience snapshot": {"pinned": version - 1, "now": version},
+        "campaign version": {"pinned": pinned, "now": changed},
+    }
+    assert lines[:2] == [
+        f"run letter/r-1 is resumed with the audience snapshot it began with, {version - 1}; now: {version}",
+        f"run letter/r-1 is resumed with the campaign version it began with, {pinned}; now: {changed}",
+    ]
     assert result["campaigns"]["letter"]["sms"]["published"] == 3
     assert {batch["campaign_version"] for batch in workspace.batches()} == {pinned}
     workspace.check()
@@ -96,8 +105,11 @@ def test_a_run_that_died_after_publishing_publishes_nothing_again(workspace: Wor
     first = run(workspace)
     (result,) = [item.name for item in workspace.objects.list("results/")]
     workspace.objects.delete(result)
-    second = run(workspace)
+    lines: list[str] = []
+    second = run_campaign(workspace.spark, workspace.settings, "letter", "r-1", lines.append)
     assert second == first
+    run_campaign(workspace.spark, workspace.settings, "letter", "r-1", lines.append)
+    assert lines[-1] == "run letter/r-1 is already complete (finished); another run id is another run"
     workspace.check()
     assert workspace.ledger().count() == 4
 
@@ -107,6 +119,7 @@ def test_a_run_that_died_after_publishing_publishes_nothing_again(workspace: Wor
     [
         ("lettre", "r-1", r"campaign 'lettre' is not published in this lake\. Published: letter, welcome\."),
         ("welcome", "r-1", r"campaign 'welcome' is triggered: it is sent by send_triggered"),
+        ("letter", "r.make-up", r"start it with `carillon make-up letter/r`"),
         ("letter", "../r", r"run id '\.\./r' cannot be used"),
         ("letter", "", r"run id '' cannot be used"),
         ("letter", "r" * 101, r"cannot be used"),

@@ -1,0 +1,167 @@
+"""Messages rendered again, and recalled: against what is on the topics, and after retention has been at work."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from typer.testing import CliRunner
+
+from conf import Settings
+from console.main import make_app
+from pipelines.edges.rerender import rerender
+from pipelines.edges.scheduled import run_campaign
+from pipelines.errors import InputError
+from schemas.channels import CHANNELS
+from schemas.messages import Recall
+from schemas.tables import table
+from tests.builders import TEMPLATES, audience_row, consent, make_campaign, scheduled_campaign, trigger
+from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
+from tests.topics import read_committed
+
+pytestmark = pytest.mark.usefixtures("fresh_topics")
+RUN_IDS = (f"again-{number}" for number in itertools.count())
+RICH = {
+    "email/html.en.html.j2": "<p>{{ customer.first_name }}, {{ customer.lifetime_value }}, {{ customer.signup_at }}</p>"
+    "{% for s in customer.segments %}<i>{{ s }}</i>{% endfor %}<a href='{{ unsubscribe_url() }}'>x</a>",
+}
+
+
+@pytest.fixture
+def workspace(spark: SparkSession, settings: Settings) -> Workspace:
+    made = Workspace(spark, settings)
+    withdrawn = audience_row("c-3", consents=[consent("sms", "marketing", True)])
+    made.promote([*people("c-1", "c-2", first_name="Zoë <&> \u2028"), withdrawn])
+    return made
+
+
+def records(workspace: Workspace) -> list[Any]:
+    client = workspace.settings.kafka.librdkafka()
+    return [record for channel in CHANNELS for record in read_committed(client, channel.topic)]
+
+
+def carillon(environment: dict[str, str], *arguments: str) -> bytes:
+    done = CliRunner(env=environment).invoke(make_app(), arguments)
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout_bytes
+
+
+def test_every_message_is_rendered_again_byte_for_byte(
+    workspace: Workspace, environment: dict[str, str]
+) -> None:
+    workspace.publish(
+        scheduled_campaign(channels=["email", "sms", "push"]), make_campaign(RICH, channels=["email"])
+    )
+    workspace.send(TRIGGERS, trigger("t-1"), trigger("t-2", customer_id="c-2"))
+    workspace.run()
+    run_campaign(workspace.spark, workspace.settings, "letter", next(RUN_IDS))
+    # What is in force now is not what they were made of.
+    workspace.publish(
+        scheduled_campaign(channels=["sms"]), make_campaign({"email/subject.en.txt.j2": "Other"})
+    )
+    workspace.promote(people("c-1", "c-2", first_name="Other"))
+    count = 0
+    for record in records(workspace):
+        value = record.value()
+        ids = [message["message_id"] for message in json.loads(value)["messages"]]
+        head, found, _ = value.partition(b'"messages":[')
+        again = b",".join(rerender(workspace.settings, one) for one in ids)
+        assert head + found + again + b"]}" == value
+        count += len(ids)
+    assert count == 2 + 3 + 2 + 2
+    whole = carillon(environment, "rerender", ids[0])
+    assert whole == rerender(workspace.settings, ids[0])
+    assert carillon(environment, "rerender", ids[0], "--part", "body") == b"Body"
+    with pytest.raises(InputError, match=r"has no part 'html'\. Parts: .*title, body"):
+        carillon(environment, "rerender", ids[0], "--part", "html")
+    # c-3 did not consent to email: known, and never sent.
+    refused = workspace.ledger().where("reason = 'no_consent'").first()
+    assert refused is not None
+    with pytest.raises(InputError, match="was never sent: excluded, no_consent"):
+        rerender(workspace.settings, refused.message_id)
+
+
+def test_what_retention_has_removed_is_named(workspace: Workspace) -> None:
+    (version,) = workspace.publish(scheduled_campaign(channels=["sms"]))
+    run_campaign(workspace.spark, workspace.settings, "letter", next(RUN_IDS))
+    (message_id, *_) = workspace.messages()
+    bundle = f"campaigns/bundles/{version}.json"
+    content = workspace.objects.read(bundle) or b""
+    workspace.objects.delete(bundle)
+    with pytest.raises(
+        InputError, match=f"cannot be rendered again: campaign version {version} is not in the lake"
+    ):
+        rerender(workspace.settings, message_id)
+    workspace.objects.write(bundle, content)
+    assert rerender(workspace.settings, message_id)
+    with pytest.raises(InputError, match=r"the ledger has no message m-0: .*retention \(400 days\)"):
+        rerender(workspace.settings, "m-0")
+    for item in workspace.objects.list(f"{table('audience').name}/"):
+        if item.name.endswith(".parquet"):
+            workspace.objects.delete(item.name)
+    with pytest.raises(InputError, match=r"version \d+ of the audience, .* retention has removed it"):
+        rerender(workspace.settings, message_id)
+
+
+def test_a_recall_names_who_was_sent_it_and_tells_the_senders(
+    workspace: Workspace, environment: dict[str, str]
+) -> None:
+    (old,) = workspace.publish(scheduled_campaign(channels=["sms"]))
+    run_campaign(workspace.spark, workspace.settings, "letter", next(RUN_IDS))
+    (new,) = workspace.publish(scheduled_campaign(channels=["sms", "push"]))
+    digest = hashlib.sha256(TEMPLATES["sms/text.en.txt.j2"].encode()).hexdigest()
+    listed = carillon(environment, "recall", "--campaign", "letter").decode()
+    assert all(one in listed for one in (old, new, digest))
+    options = ("recall", "--campaign", "letter", "--content-version", old[:12])
+    shown = carillon(environment, *options, "--dry-run").decode()
+    assert shown.splitlines() == [f"{old}  sms: 3 messages sent", "3 messages of 1 versions"]
+    assert told(workspace) == []
+    for _ in range(2):
+        carillon(environment, *options, "--detail", "wrong price")
+    first, second = told(workspace)
+    assert first.recall_id == second.recall_id
+    assert (first.campaign_version, first.campaign_id, first.detail) == (old, "letter", "wrong price")
+    carillon(environment, "recall", "--campaign", "letter", "--template-digest", digest)
+    assert {one.campaign_version for one in told(workspace)} == {old, new}
+
+
+def told(workspace: Workspace) -> list[Recall]:
+    client = workspace.settings.kafka.librdkafka()
+    return [Recall.model_validate_json(one.value()) for one in read_committed(client, "send.recalls")]
+
+
+def test_who_was_recalled_is_written_without_addresses(
+    workspace: Workspace, environment: dict[str, str], tmp_path: Any
+) -> None:
+    (version,) = workspace.publish(scheduled_campaign(channels=["sms"]))
+    run_campaign(workspace.spark, workspace.settings, "letter", next(RUN_IDS))
+    out = tmp_path / "who.jsonl"
+    carillon(
+        environment,
+        "recall",
+        "--campaign",
+        "letter",
+        "--content-version",
+        version,
+        "--out",
+        str(out),
+        "--dry-run",
+    )
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert {row["message_id"] for row in rows} == set(workspace.messages())
+    assert "+1" not in out.read_text("utf-8")
+    for wrong, complaint in (
+        ("--content-version", "matches 0 versions"),
+        ("--template-digest", "matches 0 templates"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            carillon(environment, "recall", "--campaign", "letter", wrong, "0123456789")
+    with pytest.raises(InputError, match="too short"):
+        carillon(environment, "recall", "--campaign", "letter", "--content-version", version[:7])
+    with pytest.raises(InputError, match=r"'lettre' was never published .*letter"):
+        carillon(environment, "recall", "--campaign", "lettre")

@@ -290,7 +290,14 @@ def test_decisions_whole(spark: SparkSession) -> None:
     shared = {"unit": 3, "audience_version": 7, "decided_at": NOW, "decided_date": NOW.date()}
     expected = [
         ledger_row(decision_id="d-1", locale="de-AT", variant="a", **shared),
-        ledger_row(decision_id="d-2", decision="excluded", reason="no_consent", priority=7, **shared),
+        ledger_row(
+            decision_id="d-2",
+            decision="excluded",
+            reason="no_consent",
+            priority=7,
+            category="reminders",
+            **shared,
+        ),
         ledger_row(
             decision_id="d-3",
             decision="excluded",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines import dead_letters
@@ -68,6 +68,7 @@ def record_chunks(patch: pytest.MonkeyPatch) -> Published:
     return made
 
 
+@settings(deadline=None)  # the machine is shared
 @given(sizes=st.lists(st.integers(0, 150), max_size=40), cuts=st.lists(st.integers(0, 40), max_size=5))
 def test_chunks_are_bounded_and_do_not_depend_on_the_batches(sizes: list[int], cuts: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from conf.spark_packages import EXCLUDED_PACKAGES, LOG_STORE_CLASS, SPARK_PACKAGES
@@ -95,13 +96,16 @@ def log_store_jar() -> Path:
     return cache_dir() / "jars" / f"logstore-{digest}" / "carillon-log-store.jar"
 
 
+def pyspark_dir() -> Path | None:
+    """Where pyspark lies, found without importing it (0.5 s); None when it is not installed."""
+    spec = find_spec("pyspark")
+    return Path(spec.origin).parent if spec is not None and spec.origin is not None else None
+
+
 def class_archive(connectors: Path, log_store: Path) -> Path:
     """The archive of loaded and verified classes (Java's class data sharing), which halves the start of a local job.
     It belongs to one class path, so to one virtual environment; the JVM ignores one that does not fit."""
-    from importlib.util import find_spec
-
-    spec = find_spec("pyspark")
-    parts = (str(spec and spec.origin), connectors.name, log_store.parent.name, str(cache_dir()))
+    parts = (str(pyspark_dir()), connectors.name, log_store.parent.name, str(cache_dir()))
     key = hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
     return cache_dir() / "classes" / f"{key}.jsa"
 

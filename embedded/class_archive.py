@@ -14,7 +14,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from conf.spark import cache_dir, class_archive, connectors_dir, local_java_options, log_store_jar, spark_conf
+from conf.spark import (
+    cache_dir,
+    class_archive,
+    connectors_dir,
+    local_java_options,
+    log_store_jar,
+    pyspark_dir,
+    spark_conf,
+)
 from embedded.java import java_command
 
 _TRAINING = Path(__file__).resolve().parent / "class_training.py"
@@ -49,12 +57,9 @@ def ensure_class_archive(say: Callable[[str], None] = print) -> Path | None:
 
 
 def _training_command(target: Path, scratch: str) -> list[str]:
-    from importlib.util import find_spec
-
-    spec = find_spec("pyspark")
-    assert spec is not None
-    assert spec.origin is not None
-    command = [str(Path(spec.origin).parent / "bin" / "spark-submit"), "--master", "local[2]"]
+    home = pyspark_dir()
+    assert home is not None, "the jars of pyspark were found just before"
+    command = [str(home / "bin" / "spark-submit"), "--master", "local[2]"]
     settings = spark_conf("local[2]")
     settings["spark.driver.defaultJavaOptions"] = (
         f"{local_java_options()} -XX:ArchiveClassesAtExit={target} -Xlog:cds=off"

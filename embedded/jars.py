@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from conf.spark import cache_dir, connectors_dir, jars_dir, log_store_jar, log_store_source
+from conf.spark import cache_dir, connectors_dir, jars_dir, log_store_jar, log_store_source, pyspark_dir
 from conf.spark_packages import BROKER_PACKAGES, EXCLUDED_PACKAGES, SPARK_PACKAGES
 from embedded.class_archive import ensure_class_archive
 from embedded.errors import EmbeddedError
@@ -32,13 +32,11 @@ _PROGRESS_EVERY_S = 5.0
 
 
 def spark_jars_dir() -> Path:
-    """The jars inside pyspark, found without importing it (0.5 s)."""
-    from importlib.util import find_spec
-
-    spec = find_spec("pyspark")
-    if spec is None or spec.origin is None:
+    """The jars inside pyspark."""
+    home = pyspark_dir()
+    if home is None:
         raise EmbeddedError("pyspark is not installed in this Python: run `make venv`")
-    return Path(spec.origin).parent / "jars"
+    return home / "jars"
 
 
 def broker_dir() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from typing import Any
 
@@ -17,8 +16,6 @@ from tests.builders import audience_row, consent, scheduled_campaign
 from tests.pipelines.edges.workspace import Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
-# Of its own for each test: workers live on and remember how far a run of this name has got.
-RUN_IDS = (f"made-{number}" for number in itertools.count())
 
 
 @pytest.fixture
@@ -43,7 +40,7 @@ def acknowledge(workspace: Workspace, *message_ids: str) -> None:
 def test_those_whom_nobody_acknowledged_are_asked_again_and_sent_to_once(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = next(RUN_IDS)
+    run_id = workspace.run_id
     run_campaign(workspace.spark, workspace.settings, "letter", run_id)
     (version,) = {batch["campaign_version"] for batch in workspace.batches()}
     first = sent_to(workspace)
@@ -83,7 +80,7 @@ def again(workspace: Workspace, run_id: str) -> dict[str, Any]:
 def test_a_run_that_has_not_ended_is_not_made_up_for(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = next(RUN_IDS)
+    run_id = workspace.run_id
 
     def die(*_: object) -> None:
         raise InputError("killed")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from typing import Any
 
@@ -24,7 +23,6 @@ from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
 from tests.topics import read_committed
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
-RUN_IDS = (f"again-{number}" for number in itertools.count())
 RICH = {
     "email/html.en.html.j2": "<p>{{ customer.first_name }}, {{ customer.lifetime_value }}, {{ customer.signup_at }}</p>"
     "{% for s in customer.segments %}<i>{{ s }}</i>{% endfor %}<a href='{{ unsubscribe_url() }}'>x</a>",
@@ -59,7 +57,7 @@ def test_every_message_is_rendered_again_byte_for_byte(
     )
     workspace.send(TRIGGERS, trigger("t-1"), trigger("t-2", customer_id="c-2"))
     workspace.run()
-    run_campaign(workspace.spark, workspace.settings, "letter", next(RUN_IDS))
+    run_campaign(workspace.spark, workspace.settings, "letter", workspace.run_id)
     # What is in force now is not what they were made of.
     workspace.publish(
         scheduled_campaign(channels=["sms"]), make_campaign({"email/subject.en.txt.j2": "Other"})
@@ -88,7 +86,7 @@ def test_every_message_is_rendered_again_byte_for_byte(
 
 def test_what_retention_has_removed_is_named(workspace: Workspace) -> None:
     (version,) = workspace.publish(scheduled_campaign(channels=["sms"]))
-    run_campaign(workspace.spark, workspace.settings, "letter", next(RUN_IDS))
+    run_campaign(workspace.spark, workspace.settings, "letter", workspace.run_id)
     (message_id, *_) = workspace.messages()
     bundle = f"campaigns/bundles/{version}.json"
     content = workspace.objects.read(bundle) or b""
@@ -112,7 +110,7 @@ def test_a_recall_names_who_was_sent_it_and_tells_the_senders(
     workspace: Workspace, environment: dict[str, str]
 ) -> None:
     (old,) = workspace.publish(scheduled_campaign(channels=["sms"]))
-    run_campaign(workspace.spark, workspace.settings, "letter", next(RUN_IDS))
+    run_campaign(workspace.spark, workspace.settings, "letter", workspace.run_id)
     (new,) = workspace.publish(scheduled_campaign(channels=["sms", "push"]))
     digest = hashlib.sha256(TEMPLATES["sms/text.en.txt.j2"].encode()).hexdigest()
     listed = carillon(environment, "recall", "--campaign", "letter").decode()
@@ -139,7 +137,7 @@ def test_who_was_recalled_is_written_without_addresses(
     workspace: Workspace, environment: dict[str, str], tmp_path: Any
 ) -> None:
     (version,) = workspace.publish(scheduled_campaign(channels=["sms"]))
-    run_campaign(workspace.spark, workspace.settings, "letter", next(RUN_IDS))
+    run_campaign(workspace.spark, workspace.settings, "letter", workspace.run_id)
     out = tmp_path / "who.jsonl"
     carillon(
         environment,

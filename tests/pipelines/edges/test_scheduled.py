@@ -13,7 +13,7 @@ from pipelines.edges.audience import NoAudienceError
 from pipelines.edges.scheduled import run_campaign
 from pipelines.errors import InputError
 from tests.builders import audience_row, consent, make_campaign, scheduled_campaign
-from tests.pipelines.edges.workspace import Workspace, people
+from tests.pipelines.edges.workspace import RUN_IDS, Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
 LOYAL = "array_contains(segments, 'loyal')"
@@ -30,23 +30,24 @@ def workspace(spark: SparkSession, settings: Settings) -> Workspace:
     return made
 
 
-def run(workspace: Workspace, campaign: str = "letter", run_id: str = "r-1") -> dict[str, Any]:
-    return run_campaign(workspace.spark, workspace.settings, campaign, run_id)
+def run(workspace: Workspace, campaign: str = "letter", run_id: str | None = None) -> dict[str, Any]:
+    chosen = workspace.run_id if run_id is None else run_id
+    return run_campaign(workspace.spark, workspace.settings, campaign, chosen)
 
 
 def test_a_run_is_sent_once_whatever_changes_later(workspace: Workspace) -> None:
     workspace.publish(scheduled_campaign(LOYAL))
     first = run(workspace)
     sent = [
-        (("r-1", "letter", who, channel, "decide", "sent", None))
+        ((workspace.run_id, "letter", who, channel, "decide", "sent", None))
         for who in ("c-1", "c-2")
         for channel in ("email", "sms")
     ]
     expected = Counter(
         [
             *sent,
-            ("r-1", "letter", "c-4", "email", "decide", "excluded", "no_consent"),
-            ("r-1", "letter", "c-4", "sms", "decide", "excluded", "no_address"),
+            (workspace.run_id, "letter", "c-4", "email", "decide", "excluded", "no_consent"),
+            (workspace.run_id, "letter", "c-4", "sms", "decide", "excluded", "no_address"),
         ]
     )
     assert workspace.decisions() == expected
@@ -65,8 +66,9 @@ def test_a_run_is_sent_once_whatever_changes_later(workspace: Workspace) -> None
     assert again == first
     assert workspace.decisions() == expected
     # Another run id is another run: everybody again, by the rule and the snapshot of now.
-    run(workspace, run_id="r-2")
-    paused = [("r-2", "letter", "c-9", c, "decide", "excluded", "campaign_paused") for c in ("email", "sms")]
+    other = next(RUN_IDS)
+    run(workspace, run_id=other)
+    paused = [(other, "letter", "c-9", c, "decide", "excluded", "campaign_paused") for c in ("email", "sms")]
     assert workspace.decisions() == expected + Counter(paused)
     workspace.check()
 
@@ -86,14 +88,15 @@ def test_a_run_that_died_is_resumed_with_what_it_pinned(
     version = workspace.promote(people("c-9"))
     (changed,) = workspace.publish(make_campaign(campaign_id="letter"))  # not even scheduled any more
     lines: list[str] = []
-    result = run_campaign(workspace.spark, workspace.settings, "letter", "r-1", lines.append)
+    result = run_campaign(workspace.spark, workspace.settings, "letter", workspace.run_id, lines.append)
     assert result["changed_since"] == {
         "audience snapshot": {"pinned": version - 1, "now": version},
         "campaign version": {"pinned": pinned, "now": changed},
     }
+    resumed = f"run letter/{workspace.run_id} is resumed with"
     assert lines[:2] == [
-        f"run letter/r-1 is resumed with the audience snapshot it began with, {version - 1}; now: {version}",
-        f"run letter/r-1 is resumed with the campaign version it began with, {pinned}; now: {changed}",
+        f"{resumed} the audience snapshot it began with, {version - 1}; now: {version}",
+        f"{resumed} the campaign version it began with, {pinned}; now: {changed}",
     ]
     assert result["campaigns"]["letter"]["sms"]["published"] == 3
     assert {batch["campaign_version"] for batch in workspace.batches()} == {pinned}
@@ -106,10 +109,11 @@ def test_a_run_that_died_after_publishing_publishes_nothing_again(workspace: Wor
     (result,) = [item.name for item in workspace.objects.list("results/")]
     workspace.objects.delete(result)
     lines: list[str] = []
-    second = run_campaign(workspace.spark, workspace.settings, "letter", "r-1", lines.append)
+    second = run_campaign(workspace.spark, workspace.settings, "letter", workspace.run_id, lines.append)
     assert second == first
-    run_campaign(workspace.spark, workspace.settings, "letter", "r-1", lines.append)
-    assert lines[-1] == "run letter/r-1 is already complete (finished); another run id is another run"
+    run_campaign(workspace.spark, workspace.settings, "letter", workspace.run_id, lines.append)
+    done = f"run letter/{workspace.run_id} is already complete (finished); another run id is another run"
+    assert lines[-1] == done
     workspace.check()
     assert workspace.ledger().count() == 4
 

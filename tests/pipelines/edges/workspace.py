@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections import Counter
@@ -25,9 +26,12 @@ from tests.topics import read_committed
 
 TRIGGERS, EVENTS, LETTERS = "campaign.triggers", "customer.events", "campaign.dead-letters"
 
+#: No test may use another's: workers live on between tests and remember how far a run of this name has got.
+RUN_IDS = (f"r-{number}" for number in itertools.count(100))
+
 
 class Workspace:
-    """What a test does and looks at."""
+    """What a test does and looks at; `run_id` is its own."""
 
     def __init__(self, spark: SparkSession, settings: Settings) -> None:
         self.spark = spark
@@ -36,6 +40,7 @@ class Workspace:
         self.campaigns = CampaignStore(self.objects)
         self.lake = DeltaLake(spark, settings.lake)
         self.reports: list[dict[str, Any]] = []
+        self.run_id = next(RUN_IDS)
 
     def promote(self, rows: Iterable[Row]) -> int:
         """Make the rows the audience; returns its version."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import threading
 import time
@@ -22,9 +21,8 @@ from tests.builders import scheduled_campaign
 from tests.pipelines.edges.workspace import Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
-# Of its own for each test: workers live on and remember how far a run of this name has got.
-RUN_IDS = (f"r-{number}" for number in itertools.count(100))
-PEOPLE = 300
+# So many transactions of two that a run outlasts the second that a task may take to see an order.
+PEOPLE = 900
 
 
 class Scene(Workspace):
@@ -32,7 +30,6 @@ class Scene(Workspace):
 
     def __init__(self, spark: SparkSession, settings: Settings) -> None:
         super().__init__(spark, settings)
-        self.run_id = next(RUN_IDS)
         self.pipeline = f"run-letter-{self.run_id}"
         self.control = RunControl(self.objects, self.pipeline)
 

@@ -28,6 +28,7 @@ from embedded.servers import EmbeddedServers
 from pipelines.books import Books
 from pipelines.decode import decode_records
 from pipelines.edges.audience import AudiencePointer, Snapshot
+from pipelines.edges.few import session_for_few
 from pipelines.epochs import make_epoch_work
 from pipelines.recording import HOLDS
 from pipelines.runs import make_run_work, run_pipeline
@@ -57,7 +58,8 @@ class Bench:
         self.spark = open_session(self.settings)
         self.triggers = triggers
         self.units = 0
-        self.stream = UnitRunner(self.spark, self.settings, "triggered", "bench", 1)
+        self.few = session_for_few(self.spark)
+        self.stream = UnitRunner(self.few, self.settings, "triggered", "bench", 1)
         for campaign in CAMPAIGNS.values():
             self.stream.campaigns.publish(campaign)
 
@@ -91,7 +93,7 @@ class Bench:
         """Seconds of one whole epoch."""
         self.units += 1
         unit = self.units
-        decoded = decode_records(records(self.spark, self.triggers, customers, unit)).persist()
+        decoded = decode_records(records(self.few, self.triggers, customers, unit)).persist()
         decoded.count()
         try:
             return timed(

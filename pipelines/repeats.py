@@ -14,8 +14,8 @@ def mark_repeats(candidates: DataFrame, ledger: DataFrame) -> DataFrame:
     """Add `is_repeated`. Grain unchanged: one row per decision_id. `ledger` is read at the version pinned for this
     unit, so that a replay does not meet its own rows. The candidates come from triggers and events; a run cannot repeat
     them, because its id is part of the message id."""
-    ids = candidates.select("message_id").distinct()
-    # distinct on both sides: message_id is unique in `seen`.
+    ids = candidates.select("message_id")
+    # distinct: message_id is unique in `seen`.
     # The files of runs hold nothing else, so their statistics let Delta leave out a million rows at a time.
     asked = ledger.where(F.col("source").isin("trigger", "event"))
     seen = (

@@ -30,6 +30,8 @@ class Work:
     cancellations: DataFrame | None = None
     #: Some candidates are open holds, which are closed by being decided.
     has_holds: bool = False
+    #: The rules of all candidates of a run, as `pipelines.decide.policy` writes them.
+    policy: str | None = None
 
 
 #: Makes the work of a unit from what its manifest pinned: (spark, manifest, campaign versions, audience).

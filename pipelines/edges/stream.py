@@ -17,6 +17,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf import Settings
 from pipelines.decode import EVENTS, TRIGGERS, decode_records
 from pipelines.edges.checkpoint import Checkpoint
+from pipelines.edges.few import session_for_few
 from pipelines.edges.heartbeat import Heartbeat
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
@@ -41,7 +42,7 @@ class TriggeredStream:
     def __init__(
         self, spark: SparkSession, settings: Settings, report: Callable[[dict[str, object]], None]
     ) -> None:
-        self._spark = spark
+        self._spark = session_for_few(spark)
         self._settings = settings
         self._report = report
         self._runner: UnitRunner | None = None

@@ -84,10 +84,11 @@ class Bench:
         manifest, _ = runner.manifests.pin(
             runner.app_id, 0, lambda: runner.make_manifest(0, datetime.now(timezone.utc), {campaign_id})
         )
-        versions, snapshot = runner.pinned(manifest)
+        versions = runner.pinned(manifest)
+        snapshot = runner.lake.read(AUDIENCE, manifest.audience_version)
         work = make_run_work(run_id, manifest, versions, snapshot, self.settings.decide)
         campaigns = list(versions.values())
-        return timed(lambda: runner.recorder.record(0, manifest, True, work, campaigns, snapshot, Books()))
+        return timed(lambda: runner.recorder.record(0, manifest, True, work, campaigns, Books()))
 
     def epoch(self, customers: int) -> float:
         """Seconds of one whole epoch."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import pyarrow as pa
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -216,23 +215,6 @@ def as_run_candidates(
         F.lit(policy_text(campaign, house)).alias("policy"),
         "customer",
     )
-
-
-def attach_customers(candidates: DataFrame, audience: DataFrame) -> DataFrame:
-    """Add `customer`, the whole snapshot row, null when there is none. Grain unchanged. For few candidates: their
-    ids go to the audience, so that the audience is scanned once and never shuffled."""
-    ids = candidates.select("customer_id")
-    found = audience.join(F.broadcast(ids), on="customer_id", how="left_semi")
-    # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
-    customers = found.select("customer_id", F.struct(*audience.columns).alias("customer"))
-    return candidates.join(F.broadcast(customers), on="customer_id", how="left")
-
-
-def customers_of(spark: SparkSession, customer_ids: pa.ChunkedArray, audience: DataFrame) -> pa.Table:
-    """`customer_id` and `customer`, the whole snapshot row, of a few customers; one row each."""
-    ids = spark.createDataFrame(pa.table({"customer_id": customer_ids.unique()}))
-    found = audience.join(F.broadcast(ids), on="customer_id", how="left_semi")
-    return found.select("customer_id", F.struct(*audience.columns).alias("customer")).toArrow()
 
 
 def identify_candidates(candidates: DataFrame, pipeline: str, send_partitions: int) -> DataFrame:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
@@ -20,27 +20,23 @@ from pyspark.sql import functions as F
 from conf import Settings
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
-from pipelines.cancellations import cancel_runs, has_cancel_rules, join_cancellations
-from pipelines.consent import join_consents
 from pipelines.decide import Unit, decide
 from pipelines.decide.frames import decide_frame
 from pipelines.decided import Decided, counted
 from pipelines.edges.faultpoints import reach
+from pipelines.edges.known import know_few, know_many
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import Manifest, ManifestStore
+from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
-from pipelines.edges.rates import Rates, free_at_column
+from pipelines.edges.rates import Rates
 from pipelines.edges.turns import APP_ID, Turn, Turns
 from pipelines.history import Asked, asked_by, join_reentry, join_sent, select_sent
 from pipelines.holds import closed_rows, open_rows
-from pipelines.match import attach_customers
-from pipelines.repeats import mark_repeats
-from pipelines.suppression import join_suppressions
 from pipelines.work import Work
 from schemas.tables import Table, table
 
-CONSENTS, SUPPRESSIONS, LEDGER = table("consents"), table("suppressions"), table("ledger")
-CANCELLATIONS, HOLDS = table("cancellations"), table("holds")
+LEDGER, HOLDS = table("ledger"), table("holds")
 
 
 @dataclass(frozen=True)
@@ -51,6 +47,7 @@ class Recorder:
     tells this driver from all others."""
 
     lake: DeltaLake
+    memory: Memory
     objects: ObjectStore
     settings: Settings
     app_id: str
@@ -64,19 +61,19 @@ class Recorder:
         is_new: bool,
         work: Work,
         campaigns: list[Campaign],
-        audience: DataFrame,
         books: Books,
     ) -> Decided:
         """Count the candidates into the books, and decide about them unless an earlier attempt has.
 
         `is_new`: the manifest was pinned just now, so that nothing of the unit can have been recorded before."""
         asked = asked_by(campaigns, self.settings.decide)
-        overlays = self._record_changes(unit, manifest, work)
+        self._record_changes(unit, work)
         reach("after-consents")
         decided = None
-        work = self._held_by_driver(work)
+        # Few candidates are worked out once, and not again in each join that they take part in.
+        candidates = work.candidates if work.is_large else work.candidates.toArrow()
         if is_new or not self._is_recorded(unit, manifest):
-            known = self._join(manifest, work, campaigns, audience, overlays)
+            known = self._know(candidates, manifest, campaigns)
             if asked.is_anything:
                 decided = self._decide_in_turn(unit, manifest, known, work, asked)
             else:
@@ -85,10 +82,11 @@ class Recorder:
             reach("after-ledger")
         if decided is None or not decided.is_few:
             decided = self.recorded(unit, manifest, work.is_large)
-        books.add_considered(counted(work.candidates, "campaign_id", "channel"))
+        books.add_considered(counted(candidates, "campaign_id", "channel"))
         self._note_rates(manifest, campaigns, decided)
         if asked.may_hold or work.has_holds:
-            self.open_holds(unit, decided, work.candidates if work.has_holds else None)
+            closed = candidates if work.has_holds else None
+            self.open_holds(unit, decided, closed)
         return decided
 
     def recorded(self, unit: int, manifest: Manifest, is_large: bool) -> Decided:
@@ -96,29 +94,20 @@ class Recorder:
         rows = self.decisions(unit, manifest)
         return Decided(rows if is_large else rows.toArrow())
 
-    def _held_by_driver(self, work: Work) -> Work:
-        """Few candidates are worked out once, and not again in each join that they take part in."""
-        if work.is_large:
-            return work
-        return replace(work, candidates=self.lake.spark.createDataFrame(work.candidates.toArrow()))
+    def customers(self, customer_ids: pa.ChunkedArray, manifest: Manifest) -> pa.Table:
+        """`customer_id` and `customer`, the row in the pinned snapshot, of a few customers."""
+        ids = customer_ids.unique()
+        rows = self.memory.customers.find(ids, manifest.audience_version)
+        return pa.table({"customer_id": ids, "customer": rows})
 
-    def _record_changes(self, unit: int, manifest: Manifest, work: Work) -> dict[str, DataFrame | None]:
-        """Append what the unit changes; returns each table as pinned, with the changes."""
-        return {
-            changed.name: self._change(changed, version, changes, unit)
-            for changed, version, changes in (
-                (CONSENTS, manifest.consents_version, work.consent_changes),
-                (SUPPRESSIONS, manifest.suppressions_version, work.suppression_changes),
-                (CANCELLATIONS, manifest.cancellations_version, work.cancellations),
-            )
-        }
-
-    def _change(self, changed: Table, version: int, changes: DataFrame | None, unit: int) -> DataFrame | None:
-        pinned = self.lake.read(changed, version) if version >= 0 else None
-        if changes is None:
-            return pinned
-        self._append(changed, changes.toArrow(), self.app_id, unit)
-        return changes if pinned is None else pinned.unionByName(changes)
+    def _record_changes(self, unit: int, work: Work) -> None:
+        for changed, changes in (
+            (CONSENTS, work.consent_changes),
+            (SUPPRESSIONS, work.suppression_changes),
+            (CANCELLATIONS, work.cancellations),
+        ):
+            if changes is not None:
+                self._append(changed, changes.toArrow(), self.app_id, unit)
 
     def _append(self, where: Table, rows: DataFrame | pa.Table, app_id: str, unit: int) -> None:
         if isinstance(rows, DataFrame):
@@ -132,31 +121,12 @@ class Recorder:
         own = f"{self.app_id}/decide"
         return self.lake.has_appended(LEDGER, own, unit) or not self.decisions(unit, manifest).isEmpty()
 
-    def _join(
-        self,
-        manifest: Manifest,
-        work: Work,
-        campaigns: list[Campaign],
-        audience: DataFrame,
-        overlays: dict[str, DataFrame | None],
+    def _know(
+        self, candidates: DataFrame | pa.Table, manifest: Manifest, campaigns: list[Campaign]
     ) -> DataFrame:
-        """What is known of the candidates, the past apart."""
-        if work.is_large:
-            known = work.candidates.withColumn("is_repeated", F.lit(False))
-        else:
-            earlier = self.lake.read(LEDGER, manifest.ledger_version)
-            known = mark_repeats(attach_customers(work.candidates, audience), earlier)
-        consents = overlays[CONSENTS.name]
-        assert consents is not None  # the runner has made that table
-        known = join_consents(known, consents, manifest.as_of)
-        known = join_suppressions(known, overlays[SUPPRESSIONS.name], work.is_large)
-        if has_cancel_rules(campaigns):
-            known = join_cancellations(known, overlays[CANCELLATIONS.name])
-        if manifest.cancelled_runs:
-            known = cancel_runs(known, manifest.cancelled_runs)
-        if manifest.rate_free_at:
-            known = known.withColumn("rate_free_at", free_at_column(manifest.rate_free_at))
-        return known
+        if isinstance(candidates, DataFrame):
+            return know_many(self.lake, candidates, manifest, campaigns)
+        return know_few(self.lake.spark, candidates, manifest, campaigns, self.memory)
 
     def _decide(
         self,
@@ -223,11 +193,12 @@ class Recorder:
             start = max(clock, datetime.fromisoformat(free_at))
             Rates(self.objects).take(rated[campaign_id], start, messages, last)
 
-    def open_holds(self, unit: int, decided: Decided, closed: DataFrame | None = None) -> None:
+    def open_holds(self, unit: int, decided: Decided, closed: pa.Table | None = None) -> None:
         """Append the unit's holds, from the ledger, and close those of the candidates `closed`."""
         rows = open_rows(decided.frame(self.lake.spark), self.owner)
         if closed is not None:
-            rows = rows.unionByName(closed_rows(closed, self.owner))
+            ended = self.lake.spark.createDataFrame(closed)
+            rows = rows.unionByName(closed_rows(ended, self.owner))
         elif not decided.has_held():
             return
         self._append(HOLDS, rows.toArrow() if decided.is_few else rows, self.app_id, unit)

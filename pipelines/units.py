@@ -27,14 +27,16 @@ from pipelines.edges.faultpoints import reach
 from pipelines.edges.identity import lake_identity
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import Manifest, ManifestStore
+from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.plans import PlanStore
 from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
 from pipelines.edges.rates import Rates
+from pipelines.edges.tables import Tables
 from pipelines.edges.terms import driver_name
 from pipelines.links import link_settings
-from pipelines.match import check_conditions, customers_of
+from pipelines.match import check_conditions
 from pipelines.publishing import (
     ACCOUNT_COLUMNS,
     FAILURE_COLUMNS,
@@ -44,7 +46,7 @@ from pipelines.publishing import (
     publish_task,
     with_customers,
 )
-from pipelines.recording import CANCELLATIONS, CONSENTS, HOLDS, LEDGER, SUPPRESSIONS, Recorder
+from pipelines.recording import HOLDS, LEDGER, Recorder
 from pipelines.releases import release_pipeline
 from pipelines.work import WorkMaker
 from schemas.tables import table
@@ -54,10 +56,17 @@ AUDIENCE = table("audience")
 
 
 class UnitRunner:
-    """Runs the units of one pipeline. `incarnation` tells apart its lives, `term` its drivers; see `MarkerKey`."""
+    """Runs the units of one pipeline. `incarnation` tells apart its lives, `term` its drivers; see `MarkerKey`. A
+    driver of several pipelines gives them one `memory`."""
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, pipeline: str, incarnation: str, term: int
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        pipeline: str,
+        incarnation: str,
+        term: int,
+        memory: Memory | None = None,
     ) -> None:
         self.spark = spark
         self.settings = settings
@@ -67,10 +76,12 @@ class UnitRunner:
         self.objects = ObjectStore(settings.lake)
         self.campaigns = CampaignStore(self.objects)
         self.manifests = ManifestStore(self.objects)
-        self.lake = DeltaLake(spark, settings.lake)
+        memory = memory or Memory(Tables(settings.lake))
+        self.lake = DeltaLake(spark, settings.lake, memory.tables)
         self.app_id = f"{pipeline}/{incarnation}"
         self.recorder = Recorder(
             lake=self.lake,
+            memory=memory,
             objects=self.objects,
             settings=settings,
             app_id=self.app_id,
@@ -103,19 +114,21 @@ class UnitRunner:
         if not is_new and (finished := self.manifests.result(self.app_id, unit)) is not None:
             # All of it is published. Its markers may be gone: a later incarnation writes under the same keys.
             return finished
-        versions, audience = self.pinned(manifest)
-        work = make(self.spark, manifest, versions, audience)
+        versions = self.pinned(manifest)
+        work = make(self.spark, manifest, versions, lambda: self._audience(manifest))
         books = Books()
         campaigns = list(versions.values())
-        decided = self.recorder.record(unit, manifest, is_new, work, campaigns, audience, books)
-        self.publish(unit, manifest, versions, audience, decided, books)
+        decided = self.recorder.record(unit, manifest, is_new, work, campaigns, books)
+        self.publish(unit, manifest, versions, decided, books)
         refused = self._publish_dead_letters(unit, work.dead_letters)
         return self.conclude(unit, manifest, books, refused)
 
-    def pinned(self, manifest: Manifest) -> tuple[dict[str, Campaign], DataFrame]:
-        """The campaign versions and the audience of a manifest."""
-        versions = {digest: self.campaigns.load(digest) for digest in manifest.campaigns.values()}
-        return versions, self.lake.read(AUDIENCE, manifest.audience_version)
+    def pinned(self, manifest: Manifest) -> dict[str, Campaign]:
+        """The campaign versions of a manifest, by digest."""
+        return {digest: self.campaigns.load(digest) for digest in manifest.campaigns.values()}
+
+    def _audience(self, manifest: Manifest) -> DataFrame:
+        return self.lake.read(AUDIENCE, manifest.audience_version)
 
     def conclude(
         self, unit: int, manifest: Manifest, books: Books, refused: dict[str, int]
@@ -170,7 +183,6 @@ class UnitRunner:
         unit: int,
         manifest: Manifest,
         versions: dict[str, Campaign],
-        audience: DataFrame,
         decided: Decided,
         books: Books,
     ) -> None:
@@ -193,11 +205,11 @@ class UnitRunner:
         if isinstance(sent, pa.Table):
             customers = decided.customers
             if customers is None:
-                customers = customers_of(self.spark, sent["customer_id"], audience)
+                customers = self.recorder.customers(sent["customer_id"], manifest)
             failures = self._publish_few(plan, sent, customers, books)
         else:
             PlanStore(self.objects).record(self.app_id, unit, manifest, sent)
-            failures = self._publish_many(plan, sent, audience, manifest, books)
+            failures = self._publish_many(plan, sent, manifest, books)
         books.add_decisions(counted(decided.first(), *BOOKED))
         if failures is not None:
             books.add_decisions(counted(failures, *BOOKED))
@@ -219,9 +231,10 @@ class UnitRunner:
         return rows
 
     def _publish_many(
-        self, plan: PublishPlan, sent: DataFrame, audience: DataFrame, manifest: Manifest, books: Books
+        self, plan: PublishPlan, sent: DataFrame, manifest: Manifest, books: Books
     ) -> DataFrame | None:
         """By the executors, a task for each send partition; returns the corrections of the ledger."""
+        audience = self._audience(manifest)
         customers = audience.select("customer_id", F.struct(*audience.columns).alias("customer"))
         # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
         joined = customers.join(sent.select(*PUBLISHED_COLUMNS), on="customer_id", how="inner")

@@ -34,5 +34,5 @@ class Work:
     policy: str | None = None
 
 
-#: Makes the work of a unit from what its manifest pinned: (spark, manifest, campaign versions, audience).
-WorkMaker = Callable[[SparkSession, Manifest, dict[str, Campaign], DataFrame], Work]
+#: Makes the work of a unit from what its manifest pinned; the last argument reads the audience.
+WorkMaker = Callable[[SparkSession, Manifest, dict[str, Campaign], Callable[[], DataFrame]], Work]

@@ -46,10 +46,10 @@ _CONFLICTS = (
 class DeltaLake:
     """The tables of one lake, through one Spark session."""
 
-    def __init__(self, spark: SparkSession, lake: Lake) -> None:
+    def __init__(self, spark: SparkSession, lake: Lake, tables: Tables | None = None) -> None:
         self.spark = spark
         self._lake = lake
-        self._tables = Tables(lake)
+        self.tables = tables or Tables(lake)
 
     def path(self, table: Table) -> str:
         return self._lake.uri(table.name)
@@ -77,7 +77,7 @@ class DeltaLake:
 
     def version(self, table: Table) -> int:
         """The newest version; -1 when the table is not there."""
-        return self._tables.version(table)
+        return self.tables.version(table)
 
     def table_id(self, table: Table) -> str:
         """The id that Delta drew when the table was made."""
@@ -114,7 +114,7 @@ class DeltaLake:
         """As `append_once`, for rows that the driver holds: a tenth of a second, where Spark's write takes one."""
         if self.version(table) < 0:
             self.ensure(table)
-        self._tables.append_once(table, rows, app_id, unit)
+        self.tables.append_once(table, rows, app_id, unit)
 
     def append_nothing(self, table: Table, app_id: str, unit: int) -> None:
         """Commit no rows under this app id and unit, so that an append of an earlier unit is skipped from now on."""
@@ -139,7 +139,7 @@ class DeltaLake:
 
     def has_appended(self, table: Table, app_id: str, unit: int) -> bool:
         """Whether `append_once` of this app id and unit has been committed."""
-        return self._tables.has_appended(table, app_id, unit)
+        return self.tables.has_appended(table, app_id, unit)
 
     def appended(self, table: Table) -> dict[str, int]:
         """The last unit that `append_once` committed, by "{app_id}/{table}"."""

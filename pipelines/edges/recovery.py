@@ -51,10 +51,10 @@ def finish(runner: UnitRunner, unit: int) -> dict[str, Any]:
     manifest = runner.manifests.find(runner.app_id, unit)
     assert manifest is not None  # `find_unfinished` has seen it
     books = Books()
-    versions, audience = runner.pinned(manifest)
+    versions = runner.pinned(manifest)
     decided = runner.recorder.recorded(unit, manifest, is_large=False)
     runner.recorder.open_holds(unit, decided)
-    runner.publish(unit, manifest, versions, audience, decided, books)
+    runner.publish(unit, manifest, versions, decided, books)
     # The records are gone, so that the ledger stands in for them: only sent and published can still disagree.
     books.add_considered(counted(decided.first(), "campaign_id", "channel"))
     return runner.conclude(unit, manifest, books, {})

@@ -55,6 +55,14 @@ class Tables:
             except TableNotFoundError:
                 return None
 
+    def batches(self, table: Table, version: int) -> Iterator[pa.RecordBatch]:
+        """The rows at that version."""
+        from deltalake import DeltaTable
+
+        with self._explained(table):
+            opened = DeltaTable(self._uri(table), version=version, storage_options=self._options)
+            yield from opened.to_pyarrow_dataset().to_batches()
+
     def newest(self, table: Table) -> DeltaTable | None:
         """As `find`; a table that was opened before only learns what has been committed since."""
         opened = self._opened.get(table.name)

@@ -18,7 +18,6 @@ from pipelines.errors import InputError
 from pipelines.identity import uuid5
 from pipelines.match import (
     CANDIDATE_COLUMNS,
-    attach_customers,
     campaigns_frame,
     identify_candidates,
     match_audience,
@@ -229,20 +228,6 @@ def test_ids_and_shards_of_candidates_whole(spark: SparkSession) -> None:
     assert_df_equality(
         found, frame(spark, expected, CANDIDATE_SCHEMA), ignore_row_order=True, ignore_nullable=True
     )
-
-
-def test_customers_are_attached_and_nobody_is_lost(spark: SparkSession) -> None:
-    audience = frame(spark, [audience_row("c-1"), audience_row("c-9")], table("audience").schema())
-    candidates = frame(
-        spark,
-        [candidate_row(decision_id=str(n), customer_id=who) for n, who in enumerate(("c-1", "c-1", "c-2"))],
-        CANDIDATE_SCHEMA,
-    )
-    rows = attach_customers(candidates, audience).orderBy("decision_id").collect()
-    found = [row.customer and row.customer.asDict(recursive=True) for row in rows]
-    assert [row.decision_id for row in rows] == ["0", "1", "2"]
-    assert found[0] == found[1] == audience.where("customer_id = 'c-1'").collect()[0].asDict(recursive=True)
-    assert found[2] is None
 
 
 def test_the_rules_of_a_campaign_with_those_of_the_house(spark: SparkSession) -> None:

@@ -54,6 +54,22 @@ def lose_workers(stage: Stage, name: str, kind: str, random: Random, kills: int 
     return trial.judge()
 
 
+def expire_transaction(stage: Stage, name: str, kind: str) -> Outcome:
+    """A worker freezes with its transaction open, until the broker gives that up; then it goes on."""
+    trial = Trial(stage, kind, name)
+    trial.environment |= {**RETRYING, "CARILLON_PUBLISH__TRANSACTION_TIMEOUT_MS": "5000"}
+    trial.feed()
+    job, mark = trial.launch_faulty("mid-publish:freeze:2")
+    trial.wait_for_mark(mark, job)
+    watcher = stage.watcher
+    trial.wait_for_open_transaction(job)
+    trial.wait_until(lambda: not watcher.has_open_transactions(), job, "the transaction did not expire")
+    trial.disturbed()
+    job.resume()
+    trial.finish_or_restart(job)
+    return trial.judge()
+
+
 def lose_commit(stage: Stage, name: str) -> Outcome:
     """Everything was published, and neither Spark's commit nor the result was written: only the markers are left."""
     trial = Trial(stage, "stream", name)

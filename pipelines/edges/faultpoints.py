@@ -31,7 +31,8 @@ POINTS: tuple[str, ...] = (
 RULED_POINTS: tuple[str, ...] = ("in-turn", "after-holds")
 #: Reached within a publishing task, on a Python worker.
 WORKER_POINTS: tuple[str, ...] = ("mid-publish", "after-commit")
-#: kill: this process. kill-job: the driver with its JVM, from wherever it is asked. freeze: until it is continued.
+#: kill: this process. kill-job: the driver with its JVM, from wherever it is asked; on a cluster, from a worker, the
+#: executor with its JVM. freeze: this process, until it is continued.
 ACTIONS: tuple[str, ...] = ("kill", "kill-job", "freeze")
 
 #: librdkafka sends in the background: a transaction is open on the broker only once it had this long.
@@ -75,11 +76,11 @@ def _claim() -> bool:
 
 
 def _act(action: str, point: str) -> None:
+    if point in WORKER_POINTS:
+        time.sleep(_SENDING_S)
     if action == "freeze":
         os.kill(os.getpid(), signal.SIGSTOP)
         return
-    if point in WORKER_POINTS:
-        time.sleep(_SENDING_S)
     if action == "kill-job":
         os.kill(_jvm(point), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)

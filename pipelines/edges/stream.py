@@ -104,9 +104,11 @@ class TriggeredStream:
         """Claim the pipeline, and publish what an earlier life of it has recorded and not published."""
         stream = self._settings.stream
         manifests = ManifestStore(objects)
-        current = Checkpoint(self._spark, stream.checkpoint).incarnation(manifests, stream.pipeline)
-        self._term = Term(objects, stream.pipeline, driver_name(self._spark))
+        checkpoint = Checkpoint(self._spark, stream.checkpoint)
         lake = DeltaLake(self._spark, self._settings.lake)
+        current = checkpoint.incarnation(manifests, stream.pipeline, lake.version(LEDGER))
+        self._term = Term(objects, stream.pipeline, driver_name(self._spark))
+        checkpoint.claim(stream.pipeline)
         lake.ensure(LEDGER)
         unfinished = find_unfinished(lake, manifests, stream.pipeline, current)
         for incarnation, unit in unfinished:

@@ -7,11 +7,10 @@ kill -9 had interrupted, and then ended the query, so that a second restart was 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from random import Random
 
 import pytest
 
-from drills.__main__ import try_drill
+from drills.__main__ import try_together
 from drills.catalog import DRILLS, Options
 from drills.stage import Stage
 from embedded.servers import EmbeddedServers
@@ -33,7 +32,7 @@ def stage(servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.mark.parametrize("name", CHOSEN)
 def test_nothing_is_lost_and_nothing_doubled(stage: Stage, name: str) -> None:
     options = Options(SEED, run_kills=1, stream_kills=1, budget_s=60.0)
-    outcome = try_drill(DRILLS_BY_NAME[name], stage, Random(f"{SEED}/{name}"), options)
+    (outcome,) = try_together([DRILLS_BY_NAME[name]], stage, options)
     assert outcome.faults == []
     assert outcome.kills == 1
     assert outcome.planned > 0

@@ -22,16 +22,17 @@ _EARLY = 12
 def kill_runs(stage: Stage, name: str, random: Random, kills: int, budget_s: float) -> Outcome:
     """`kills` random kills, on as many runs as needed; fewer when the time is up."""
     ends = time.monotonic() + budget_s
-    outcomes: list[Outcome] = []
-    while sum(one.kills for one in outcomes) < kills and time.monotonic() < ends:
-        trial = Trial(stage, "run", f"{name}-{len(outcomes)}")
+    trials: list[Trial] = []
+    while (left := kills - sum(one.kills for one in trials)) > 0 and time.monotonic() < ends:
+        trial = Trial(stage, "run", f"{name}-{len(trials)}")
+        trials.append(trial)
         trial.feed()
         ended = None
-        while ended is None and trial.kills < _KILLS_PER_RUN:
+        while ended is None and trial.kills < min(left, _KILLS_PER_RUN):
             ended = _kill_at_random(trial, random)
         trial.finish(ended)
-        outcomes.append(trial.judge())
-    return merge(name, outcomes)
+    # At last and all at once: to have seen everything takes waiting for transactions that the stream's drill left open.
+    return merge(name, [trial.judge() for trial in trials])
 
 
 def kill_stream(stage: Stage, name: str, random: Random, kills: int, budget_s: float) -> Outcome:

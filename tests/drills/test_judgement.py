@@ -66,6 +66,7 @@ def test_the_report_adds_up_and_names_what_was_not_done() -> None:
     assert "what &lt;b&gt;" in shown
     assert "<li>c</li>" in shown
     assert "<strong>1 of 2" in shown
+    assert "median 2.0 s, worst 3.0 s" in shown
     assert "http" not in shown
 
 

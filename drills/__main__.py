@@ -52,16 +52,17 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     if parsed.kills is not None:
         parsed.run_kills = parsed.kills * 3 // 10
         parsed.stream_kills = parsed.kills - parsed.run_kills
-    parsed.chosen = [drill for drill in DRILLS if _is_chosen(drill, parsed.only)]
+    parsed.chosen = choose(parsed.only or ["*"])
     if not parsed.chosen:
         parser.error(f"no drill is named like {', '.join(parsed.only)}; --list names them")
     return parsed
 
 
-def _is_chosen(drill: Drill, patterns: list[str] | None) -> bool:
-    # Without the undisturbed ones there is nothing to compare with.
-    wanted = [*patterns, "*-undisturbed"] if patterns else ["*"]
-    return any(fnmatch.fnmatchcase(drill.name, pattern) for pattern in wanted)
+def choose(patterns: Sequence[str]) -> list[Drill]:
+    """The drills with such names, and the undisturbed ones of their kinds: what they are compared with."""
+    named = {one.name for one in DRILLS if any(fnmatch.fnmatchcase(one.name, text) for text in patterns)}
+    calm = {f"{name.partition('-')[0]}-undisturbed" for name in named}
+    return [one for one in DRILLS if one.name in named | calm]
 
 
 def try_together(drills: Sequence[Drill], stage: Stage, options: Options) -> list[Outcome]:

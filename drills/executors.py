@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -73,12 +72,8 @@ class Cluster:
             name,
             [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{role.lower()}.{role}", *arguments],
             self._folder / f"{role.lower()}.log",
-            {
-                TAG: self._tag,
-                "SPARK_HOME": str(home),
-                "PYSPARK_PYTHON": sys.executable,
-                "SPARK_NO_DAEMONIZE": "1",
-            },
+            # Executors inherit these: no name of this machine is looked up.
+            {TAG: self._tag, "SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"},
         )
         self._stack.callback(server.stop)
         server.start()

@@ -61,10 +61,9 @@ def _kill_at_random(trial: Trial, random: Random) -> Job | None:
     else:
         trial.wait_for_take_over(job)
         time.sleep(random.uniform(0.0, 1.0) * worked)
-    was_running = job.kill()
-    trial.note_recovery(job)
-    if not was_running:
+    if not job.kill():
         return job
+    trial.note_recovery(job)
     trial.count_kill()
     return None
 

@@ -41,7 +41,8 @@ class Trial:
         self.is_read_again = False
         self.recoveries: list[float] = []
         self.faults: list[str] = []
-        self._is_calm = True
+        #: The last fault; what was started after it is a recovery.
+        self._disturbed_at: float | None = None
         if self.is_stream:
             stage.empty_inputs()
 
@@ -125,8 +126,8 @@ class Trial:
             self.stage.objects.delete(name)
 
     def disturbed(self) -> None:
-        """What follows is a recovery."""
-        self._is_calm = False
+        """What is started from now on is a recovery."""
+        self._disturbed_at = time.monotonic()
 
     def count_kill(self) -> None:
         self.kills += 1
@@ -139,7 +140,7 @@ class Trial:
     def finish(self, job: Job | None = None) -> None:
         """Start again, or go on with a job that was started, to its end."""
         began = job or self.launch()
-        if self._is_calm:
+        if self._disturbed_at is None:
             self._time(began)
         code = began.wait(TIMEOUT_S)
         if code != 0:
@@ -173,7 +174,7 @@ class Trial:
     def note_recovery(self, job: Job) -> None:
         """Keep the time from this restart to its first batch, if it had anything left to publish."""
         first = self.stage.watcher.first_since(self.pipeline, job.began)
-        if first is not None and not self._is_calm:
+        if first is not None and self._disturbed_at is not None and job.began >= self._disturbed_at:
             self.recoveries.append(first)
 
     def expect_exit(self, job: Job, code: int, words: str) -> None:
@@ -214,7 +215,7 @@ class Trial:
             bare = source.removeprefix(f"{self.name}.").partition(".")[2] if self.is_stream else ""
             portion[(bare, *about)] += count
         expected = self.stage.expected
-        if self._is_calm and self.portions == 1:
+        if self._disturbed_at is None and self.portions == 1:
             expected.setdefault(self.kind, portion)
         if self.kind not in expected:
             return []

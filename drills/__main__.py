@@ -72,12 +72,13 @@ def try_together(drills: Sequence[Drill], stage: Stage, options: Options) -> lis
     def try_one(drill: Drill) -> None:
         outcomes[drill.name] = _try(drill, stage, options)
 
-    # Threads that end with this process: whoever stops the drills does not wait for a kill.
-    threads = [threading.Thread(target=try_one, args=(drill,), daemon=True) for drill in drills]
+    # The first in this thread, so that whoever stops the drills unwinds it; the threads of others end with the process.
+    beside = [threading.Thread(target=try_one, args=(drill,), daemon=True) for drill in drills[1:]]
     try:
-        for thread in threads:
+        for thread in beside:
             thread.start()
-        for thread in threads:
+        try_one(drills[0])
+        for thread in beside:
             thread.join()
     finally:
         # Orphaned workers end by themselves a moment after their JVM; nothing may go on into the next drill.

@@ -14,8 +14,8 @@ from drills.trial import TIMEOUT_S, DrillError, Trial
 
 _PAGE = 4_096
 FULL = "No space left on device"
-#: What is left of the checkpoint's disk at first, and how much more there is at each start: one epoch writes 16 KB.
-_FIRST_BYTES, _MORE_BYTES = 12 * _PAGE, 6 * _PAGE
+#: What is left of the checkpoint's disk at each start. Beginning one takes six pages, and each epoch four.
+_LEFT_BYTES = (5 * _PAGE, 5 * _PAGE, 3 * _PAGE)
 #: Enough for a session, and not for a shuffle.
 _LOCAL_BYTES = 24 * _PAGE
 
@@ -52,13 +52,15 @@ def small_disk(folder: Path) -> Iterator[SmallDisk]:
 
 
 def fill_checkpoint(stage: Stage, name: str) -> Outcome:
-    """The checkpoint lies on a disk that is full, three times at different moments; then there is room."""
+    """The checkpoint lies on a disk that is full at one moment, then at another; in the end there is room."""
     trial = Trial(stage, "stream", name)
     trial.feed()
     with small_disk((stage.logs / f"{name}-disk").resolve()) as disk:
         trial.environment["CARILLON_STREAM__CHECKPOINT"] = (disk.folder / "checkpoint").as_uri()
-        for number in range(3):
-            disk.leave(_FIRST_BYTES if number == 0 else _MORE_BYTES)
+        # Epochs enough that none of these lives is the last.
+        trial.environment["CARILLON_STREAM__MAX_OFFSETS_PER_EPOCH"] = str(stage.customers // 16)
+        for size in _LEFT_BYTES:
+            disk.leave(size)
             _expect_full(trial, name)
         disk.free()
         trial.finish()

@@ -54,7 +54,7 @@ def _at_point(kind: str, point: str) -> Drill:
     nth = 2 if kind == "stream" or point in WORKER_POINTS else 1
     return Drill(
         name,
-        f"kill -9 of the driver at {point}",
+        f"kill -9 of the driver at {point}; restarted with other settings",
         lambda stage, _random, _options: points.die_at_point(stage, name, kind, point, nth),
     )
 

@@ -12,12 +12,19 @@ from drills.trial import TIMEOUT_S, DrillError, Trial
 #: As on a cluster, where a task is tried four times; `local[*]` gives up a job with its first failed task.
 RETRYING = {"MASTER": "local[2,4]"}
 
+#: What somebody changes between death and restart: how records are cut into epochs, and messages into transactions.
+CHANGED = {
+    "CARILLON_STREAM__MAX_OFFSETS_PER_EPOCH": "1000",
+    "CARILLON_PUBLISH__MESSAGES_PER_TRANSACTION": "23",
+}
+
 
 def die_at_point(stage: Stage, name: str, kind: str, point: str, nth: int) -> Outcome:
-    """The job dies at the point and is started again."""
+    """The job dies at the point and is started again, with other settings: what it had begun goes on as it began."""
     trial = Trial(stage, kind, name)
     trial.feed()
     trial.die_at(f"{point}:kill-job:{nth}")
+    trial.environment |= CHANGED
     trial.finish()
     return trial.judge()
 

@@ -37,9 +37,7 @@ _ADVICE = {
 #: What was there and is not any more. Spark says of the first that setting an option would help; it would skip.
 _GONE = (
     (
-        re.compile(
-            r"((?:Cannot fetch offset|Partition [\w.-]+'s offset was changed|[\w.-]+ are gone)[^\n]*)"
-        ),
+        re.compile(r"Some data may have been lost because [^;]*;[\s\S]*?Reason:\s*([^\n]*)"),
         "records that were not worked on are not available in Kafka any more ({0}). Nothing is skipped by itself: "
         "lengthen the retention of the input topics, then decide about the gap. With the checkpoint deleted or moved "
         "the stream reads from the earliest record and sends nothing a second time.",

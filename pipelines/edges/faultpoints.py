@@ -36,7 +36,7 @@ WORKER_POINTS: tuple[str, ...] = ("mid-publish", "after-commit")
 ACTIONS: tuple[str, ...] = ("kill", "kill-job", "freeze")
 
 #: librdkafka sends in the background: a transaction is open on the broker only once it had this long.
-_SENDING_S = 0.3
+_SENDING_S = 0.5
 
 _reached: Counter[str] = Counter()
 

@@ -160,7 +160,7 @@ DRILLS: tuple[Drill, ...] = (
     ),
     *_each_kind(
         "clock-jump",
-        "kill -9, each life on another clock: +2 h, -2 h, a day late",
+        "kill -9, each life on another clock: 2 h ahead, 2 h behind, a day late",
         lambda s, n, k, _: clocks.jump(s, n, k),
     ),
     _stream("burst", "everything again in another order among 500 malformed records", servers.burst),

@@ -1,5 +1,7 @@
 """Named points of a unit at which a drill may end or freeze the process; nothing happens unless a variable asks for it.
 
+Also the clock, which a drill may let jump: `CARILLON_FAULT_CLOCK=SECONDS` is how far it is off.
+
 Invariant: without `CARILLON_FAULT` a point costs one comparison. With `CARILLON_FAULT=point:action:nth` the nth time
 that a process reaches the point it does the action; with `CARILLON_FAULT_MARK=FILE` only the first process of all that
 can create FILE does it, so that a retried task is not ended again, and FILE proves that the fault happened.
@@ -11,6 +13,7 @@ import os
 import signal
 import time
 from collections import Counter
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 #: In the order of a unit. The first two of a transaction are reached on workers, the others on the driver.
@@ -53,6 +56,25 @@ def parse(text: str) -> tuple[str, str, int]:
 
 
 _fault = parse(os.environ["CARILLON_FAULT"]) if os.environ.get("CARILLON_FAULT") else None
+
+
+def parse_jump(text: str) -> timedelta:
+    """How far the clock is off; what is no whole number of seconds is refused."""
+    try:
+        return timedelta(seconds=int(text))
+    except ValueError:
+        raise ValueError(
+            f"CARILLON_FAULT_CLOCK is '{text}'; allowed are whole seconds, such as -7200. It is for drills only: "
+            "unset it."
+        ) from None
+
+
+_jump = parse_jump(os.environ.get("CARILLON_FAULT_CLOCK", "0"))
+
+
+def now() -> datetime:
+    """The clock that units pin."""
+    return datetime.now(timezone.utc) + _jump
 
 
 def reach(point: str) -> None:

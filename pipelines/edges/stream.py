@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -17,6 +17,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf import Settings
 from pipelines.decode import EVENTS, TRIGGERS, decode_records
 from pipelines.edges.checkpoint import Checkpoint
+from pipelines.edges.faultpoints import now
 from pipelines.edges.heartbeat import Heartbeat
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
@@ -182,7 +183,7 @@ class TriggeredStream:
 
 def _now() -> datetime:
     """The one reading of the clock: of an epoch or a release, pinned in its manifest."""
-    return datetime.now(timezone.utc)
+    return now()
 
 
 class _StoppedError(Exception):

@@ -15,6 +15,9 @@ _KILLS_PER_RUN = 10
 #: A stream is fed before each life of so many. Lives that begin with a backlog, lives that begin in the middle of an
 #: epoch and lives without anything to do are all killed.
 _LIVES_PER_PORTION = 3
+#: How much of an undisturbed job's work a life may get to, after the driver has taken over. A stream goes on where it
+#: was killed, so that one epoch of the two and more of an undisturbed one meets every step.
+_SHARE = {"stream": 0.5, "run": 1.0}
 #: One kill in so many comes while Java and Spark start: nothing of ours runs yet, so that it tells little.
 _EARLY = 12
 
@@ -53,14 +56,14 @@ def _kill_at_random(trial: Trial, random: Random) -> Job | None:
     """Start, and kill -9 at a moment of its life; the job when it ended before that.
 
     Starting costs most of the time and is the same each time. So the moment is drawn from what comes after the driver
-    has taken over: as long as an undisturbed job worked from there."""
+    has taken over: as long as an undisturbed job worked from there, or a share of it."""
     started, worked = trial.stage.durations[trial.kind]
     job = trial.launch(continuous=True)
     if random.randrange(_EARLY) == 0:
         time.sleep(random.uniform(0.5, 1.0) * started)
     else:
         trial.wait_for_take_over(job)
-        time.sleep(random.uniform(0.0, 1.0) * worked)
+        time.sleep(random.uniform(0.0, _SHARE[trial.kind]) * worked)
     if not job.kill():
         return job
     trial.note_recovery(job)

@@ -118,6 +118,8 @@ def test_a_damaged_file_is_named_with_what_to_do(workspace: Workspace, name: str
 def test_another_pipelines_checkpoint_is_refused(workspace: Workspace, settings: Settings) -> None:
     workspace.send(TRIGGERS, trigger("t-1"))
     workspace.run()
+    # Of the time before a checkpoint said whose it is.
+    workspace.objects.delete("checkpoints/triggered/carillon.json")
     with pytest.raises(CheckpointError, match="no manifest of it for pipeline 'other'"):
         workspace.run(pipeline="other", checkpoint=settings.stream.checkpoint)
 

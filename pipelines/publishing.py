@@ -21,7 +21,14 @@ from pipelines.batches import BatchScope, SendBatch, cut_batches, oversized
 from pipelines.campaigns import Campaign
 from pipelines.edges.control import ControlPoint, watch
 from pipelines.edges.progress import MarkerKey, Position
-from pipelines.edges.publisher import PublishTarget, Record, UnitCancelledError, cancel_unit, publish_chunk
+from pipelines.edges.publisher import (
+    PublishError,
+    PublishTarget,
+    Record,
+    UnitCancelledError,
+    cancel_unit,
+    publish_chunk,
+)
 from pipelines.links import LinkSettings
 from pipelines.messages import CompiledCampaign, compile_campaign
 from schemas.channels import channel as channel_named
@@ -73,6 +80,10 @@ _compiled: dict[str, CompiledCampaign] = {}
 _rendering = Lock()
 #: More than there are cores, since a commit is mostly waiting.
 _WAITING_AT_ONCE = 8
+#: As `spark.task.maxFailures`: the new attempt's producer aborts what the last one left open, and reads the markers.
+_ATTEMPTS = 4
+
+Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -106,8 +117,19 @@ def publish_few(plan: PublishPlan, rows: pa.Table) -> pa.Table:
         own = rows.filter(pc.equal(rows["send_partition"], send_partition)).sort_by("message_id")
         partitions.append(own.combine_chunks().to_batches())
     with ThreadPoolExecutor(_WAITING_AT_ONCE) as pool:
-        accounts = list(pool.map(lambda batches: list(task(iter(batches))), partitions))
+        accounts = list(pool.map(lambda batches: _insist(task, batches), partitions))
     return pa.Table.from_batches([batch for batches in accounts for batch in batches], schema=_ACCOUNT)
+
+
+def _insist(task: Task, batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The task's account; one whose transaction failed is tried again, as Spark tries its tasks."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return list(task(iter(batches)))
+        except PublishError:
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError("not reached")
 
 
 def with_customers(sent: pa.Table, customers: pa.Table) -> pa.Table:
@@ -117,7 +139,7 @@ def with_customers(sent: pa.Table, customers: pa.Table) -> pa.Table:
     return sent.append_column("customer", customers["customer"].take(rows))
 
 
-def publish_task(plan: PublishPlan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def publish_task(plan: PublishPlan) -> Task:
     """The function for `mapInArrow`. Input: one send partition's sent decisions, ordered by message_id, with columns
     send_partition, campaign_id, campaign_version, channel and those of `CompiledCampaign.assemble`."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -17,6 +17,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf import Settings
 from pipelines.decode import EVENTS, TRIGGERS, decode_records
 from pipelines.edges.checkpoint import Checkpoint
+from pipelines.edges.faultpoints import now
 from pipelines.edges.few import session_for_few
 from pipelines.edges.heartbeat import Heartbeat
 from pipelines.edges.lake import DeltaLake
@@ -108,9 +109,11 @@ class TriggeredStream:
         """Claim the pipeline, and publish what an earlier life of it has recorded and not published."""
         stream = self._settings.stream
         manifests = ManifestStore(objects)
-        current = Checkpoint(self._spark, stream.checkpoint).incarnation(manifests, stream.pipeline)
-        self._term = Term(objects, stream.pipeline, driver_name(self._spark))
+        checkpoint = Checkpoint(self._spark, stream.checkpoint)
         lake = DeltaLake(self._spark, self._settings.lake, self._memory.tables)
+        current = checkpoint.incarnation(manifests, stream.pipeline, lake.version(LEDGER))
+        self._term = Term(objects, stream.pipeline, driver_name(self._spark))
+        checkpoint.claim(stream.pipeline)
         lake.ensure(LEDGER)
         unfinished = find_unfinished(lake, manifests, stream.pipeline, current)
         for incarnation, unit in unfinished:
@@ -186,7 +189,7 @@ class TriggeredStream:
 
 def _now() -> datetime:
     """The one reading of the clock: of an epoch or a release, pinned in its manifest."""
-    return datetime.now(timezone.utc)
+    return now()
 
 
 class _StoppedError(Exception):

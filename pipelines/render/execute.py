@@ -63,7 +63,8 @@ class Run:
                 piece = self._piece(stmt, frame, active)
                 made = [] if piece is None else [piece]
             for piece in made:
-                self._note(piece, stmt, frame, active)
+                if not isinstance(piece, str):
+                    self._note(piece, stmt, frame, active)
             out += made
         return out
 

@@ -7,7 +7,6 @@ configuration.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -55,16 +54,16 @@ def render(
             _fail("no rows: give --data rows.jsonl, or --data - for standard input")
             return
         text = sys.stdin.read() if str(data) == "-" else data.read_text(encoding="utf-8")
-        batch = tool.batch_of(tool.typed(tool.read_rows(text.splitlines(), str(data)), types or ()))
+        rows = tool.typed(tool.read_rows(text.split("\n"), str(data)), types or ())
         context = RenderContext(locale=locale)
         if compare:
-            difference = tool.first_difference(name, sources, batch, html=html, context=context)
+            difference = tool.first_difference(name, sources, rows, html=html, context=context)
             if difference is not None:
-                typer.echo(json.dumps(difference, ensure_ascii=False))
+                typer.echo(tool.json_line(difference))
                 raise typer.Exit(1)
         chosen = "jinja2" if engine == "jinja2" else "compiled"
-        for result in tool.render_lines(name, sources, batch, html=html, context=context, engine=chosen):  # type: ignore[arg-type]  # checked above
-            typer.echo(json.dumps(result, ensure_ascii=False))
+        for result in tool.render_lines(name, sources, rows, html=html, context=context, engine=chosen):  # type: ignore[arg-type]  # checked above
+            typer.echo(tool.json_line(result))
     except (TemplateError, tool.DataError, OSError, UnicodeDecodeError) as error:
         _fail(str(error))
 

@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 
 from pipelines.render.errors import RowError
 from pipelines.render.frame import Frame
-from pipelines.render.ir import Abort, Block, Force, If, Loop, Out, Rows, Stmt, Text
+from pipelines.render.ir import Abort, Block, Expr, Force, If, Loop, Out, Rows, Stmt, Text
 from pipelines.render.kernels import rows, text
-from pipelines.render.kernels.joining import Choice, Piece, as_array, join, merged, null_rows
+from pipelines.render.kernels.joining import as_array, join
+from pipelines.render.kernels.pieces import Choice, Piece, merged, null_rows
 from pipelines.render.kernels.vector import Mask, either, mask_of, without
 from pipelines.render.sandbox import refuse_none
 
@@ -62,7 +63,8 @@ class Run:
                 piece = self._piece(stmt, frame, active)
                 made = [] if piece is None else [piece]
             for piece in made:
-                self._note(piece, stmt, frame, active)
+                if not isinstance(piece, str):
+                    self._note(piece, stmt, frame, active)
             out += made
         return out
 
@@ -70,11 +72,11 @@ class Run:
         if isinstance(stmt, Text):
             return stmt.text
         if isinstance(stmt, Out):
-            return frame.array(frame.eval(stmt.text))
+            return frame.eval(stmt.text).data
         if isinstance(stmt, Loop):
             return self._loop(stmt, frame, active)
         if isinstance(stmt, Force):
-            return _empty_unless(frame.eval(stmt.value).bad, frame.size)
+            return _empty_unless(_failures(frame, stmt.value), frame.size)
         if isinstance(stmt, Abort):
             return pa.nulls(frame.size, pa.string())
         assert isinstance(stmt, Rows)
@@ -202,6 +204,13 @@ def shared_pieces(
                 break
     out.append(([], then[first:], otherwise[second:]))
     return out
+
+
+def _failures(frame: Frame, expr: Expr) -> Mask | None:
+    """The rows in which an expression fails; a text made of a value fails where the value does, and is not made."""
+    if expr.name == "to_text" and expr.args[0].type.kind != "none":
+        return frame.eval(expr.args[0]).failed
+    return frame.eval(expr).bad
 
 
 def _empty_unless(bad: Mask | None, size: int) -> Piece | None:

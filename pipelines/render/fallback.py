@@ -8,6 +8,7 @@ and at last to the template.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from jinja2 import meta, nodes
@@ -121,7 +122,7 @@ def _program(lw: Lowering, body: list[Any]) -> tuple[RowProgram, tuple[Expr, ...
     row = _ambient(lw, tree)
     made = RowProgram(
         lw.environment,
-        compile_tree(lw.environment, tree, lw.template),
+        partial(compile_tree, lw.environment, tree, lw.template),
         tuple(names),
         tuple(row),
         _needs(lw, tree),

@@ -15,19 +15,18 @@ from pipelines.render.frame_protocol import RunLike
 from pipelines.render.ir import Domain, Expr
 from pipelines.render.kernels.rows import as_object
 from pipelines.render.kernels.table import KERNELS
-from pipelines.render.kernels.vector import Mask, Vec, check_items, either
+from pipelines.render.kernels.vector import Mask, Vec, check_items, either, offsets_of
 
 
 class Frame:
     """The rows of one domain."""
 
     def __init__(
-        self, domain: Domain, size: int, parent: Frame | None, parents: Any, items: Any, offsets: Any
+        self, domain: Domain, size: int, parent: Frame | None = None, items: Any = None, offsets: Any = None
     ) -> None:
         self.domain = domain
         self.size = size
         self.parent = parent
-        self.parents = parents
         self.items = items
         self.offsets = offsets
         self.refused: Mask | None = None
@@ -36,6 +35,15 @@ class Frame:
         self.run: RunLike | None = None if parent is None else parent.run
         self._values: dict[Expr, Vec] = {}
         self._children: dict[Domain, Frame] = {}
+        self._parents: Any = None
+
+    @property
+    def parents(self) -> Any:
+        """The row of the outer frame that each item belongs to."""
+        if self._parents is None:
+            counts = np.diff(self.offsets)
+            self._parents = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+        return self._parents
 
     @property
     def batch_rows(self) -> Any:
@@ -46,7 +54,7 @@ class Frame:
 
     @classmethod
     def of_batch(cls, domain: Domain, batch: pa.RecordBatch) -> Frame:
-        frame = cls(domain, batch.num_rows, None, None, None, None)
+        frame = cls(domain, batch.num_rows)
         frame.batch = batch
         return frame
 
@@ -78,7 +86,9 @@ class Frame:
     def _constant(self, expr: Expr) -> Vec:
         if expr.type.arrow is None:
             return Vec([expr.value] * self.size)
-        return Vec(pa.scalar(expr.value, expr.type.arrow))
+        if expr.scalar is None:
+            expr.scalar = pa.scalar(expr.value, expr.type.arrow)
+        return Vec(expr.scalar)
 
     def args(self, expr: Expr) -> list[Vec]:
         """The arguments' values; at least one is an array, so that kernels give arrays."""
@@ -122,13 +132,9 @@ class Frame:
         if data.null_count:
             nulls = value.nulls()
             refused = either(refused, nulls)
-        lengths = data.value_lengths()
-        counts = (lengths.fill_null(0) if lengths.null_count else lengths).to_numpy(zero_copy_only=False)
-        offsets = np.zeros(self.size + 1, np.int64)
-        np.cumsum(counts, out=offsets[1:])
+        offsets = offsets_of(data)
         total = int(offsets[-1])
         check_items(total)
-        parents = np.repeat(np.arange(self.size, dtype=np.int64), counts)
-        frame = Frame(domain, total, self, parents, data.flatten(), offsets)
+        frame = Frame(domain, total, self, data.flatten(), offsets)
         frame.refused = refused
         return frame

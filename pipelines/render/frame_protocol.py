@@ -24,13 +24,15 @@ class FrameLike(Protocol):
 
     domain: Domain
     size: int
-    parents: Any
     items: Any
     offsets: Any
     refused: Mask | None
     active: Mask | None
     run: RunLike | None
     batch: pa.RecordBatch | None
+
+    @property
+    def parents(self) -> Any: ...
 
     def eval(self, expr: Expr) -> Vec: ...
 

@@ -26,7 +26,7 @@ class Domain:
 class Expr:
     """One typed operation. `name` is looked up in the table of kernels; `params` are constants."""
 
-    __slots__ = ("args", "domain", "name", "params", "type")
+    __slots__ = ("args", "domain", "name", "params", "scalar", "type")
 
     def __init__(
         self, name: str, args: tuple[Expr, ...], params: tuple[Any, ...], shape: Type, domain: Domain
@@ -36,6 +36,8 @@ class Expr:
         self.params = params
         self.type = shape
         self.domain = domain
+        # A constant as the kernels take it, made with the first batch.
+        self.scalar: Any = None
 
     @property
     def is_constant(self) -> bool:

@@ -49,7 +49,7 @@ def kind_of(error: BaseException) -> ErrorKind:
 def _message(error: Exception, variable: str | None) -> str:
     if isinstance(error, (AbortError, UndefinedError, LimitError)):
         text = error.message or type(error).__name__
-        return f"{variable} is None" if text == "the value is None" and variable else text
+        return f"{variable} is None" if text == _WAS_PRINTED and variable else text
     return f"{type(error).__name__}: {error}"
 
 
@@ -67,6 +67,8 @@ def _place(error: Exception, name: str) -> tuple[str, int | None]:
     return found
 
 
+# What `sandbox.refuse_none` says.
+_WAS_PRINTED = "the value is None"
 _UNDEFINED_NAME = re.compile(r"'(\w+)' is undefined$")
 
 
@@ -96,6 +98,11 @@ def _variable(
     named = _UNDEFINED_NAME.match(str(error))
     if named:
         return named[1]
+    if _WAS_PRINTED in str(error):
+        for output in tree.find_all(nodes.Output):
+            for part in output.nodes:
+                if part.lineno == line and path_of(part) and _is_missing(part, row, environment):
+                    return path_of(part)
     missing: str | None = None
     for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
         path = path_of(node)

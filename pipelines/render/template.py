@@ -8,7 +8,7 @@ Spark.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -168,6 +168,11 @@ class CompiledTemplate:
             return Rendered(pa.array(texts, pa.string()), tuple(errors))
         text, found = self._program_of(batch).render(batch)
         return Rendered(text, tuple(found))
+
+    def render_objects(self, rows: Sequence[Mapping[str, Any]]) -> Rendered:
+        """Renders rows of plain Python values, which no batch can hold, by Jinja2."""
+        texts, errors = self._rows.render_rows(enumerate(rows), wire_json=self.wire == "json")
+        return Rendered(pa.array(texts, pa.string()), tuple(errors))
 
 
 def _rebuild(name: str, sources: Mapping[str, str], arguments: dict[str, Any]) -> CompiledTemplate:

@@ -1,7 +1,7 @@
 """Rendering template files over JSON lines: what `carillon render` does, as plain functions.
 
-Invariant: one JSON result a line, in the order of the rows; needs no Spark. Types are inferred from all
-rows together unless a schema is given. Does not parse a command line.
+Invariant: one JSON result a line, in the order of the rows; needs no Spark. A row reads as if it were the only
+one. Does not parse a command line.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from pipelines.render.errors import RowError
 from pipelines.render.pruning import ALL, Need, needs_of
 from pipelines.render.settings import RenderContext
-from pipelines.render.template import Engine, compile_template
+from pipelines.render.shapes import by_shape
+from pipelines.render.template import Engine, Rendered, compile_template
 
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 _SUFFIXES = (".j2", ".jinja", ".jinja2", ".html", ".txt")
 
 
 class DataError(ValueError):
-    """Rows that are no JSON objects, or whose fields change their type, with the file and line."""
+    """Rows that are no JSON objects, or that do not fit `--type`, with the file and line."""
 
 
 def sources_beside(template: Path, root: Path | None = None) -> tuple[str, dict[str, str]]:
@@ -148,36 +147,39 @@ _EXPECTED = {
 }
 
 
-def batch_of(rows: list[dict[str, Any]], schema: pa.Schema | None = None) -> pa.RecordBatch:
-    """The rows as one batch; a name that a row lacks is None there."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    try:
-        if schema is not None:
-            return pa.RecordBatch.from_pylist(rows, schema=schema)
-        arrays = [pa.array([row.get(name) for row in rows]) for name in names]
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-        raise DataError(f"the rows do not have one type for each field: {error}") from None
-    return pa.RecordBatch.from_arrays(arrays, names=names)
-
-
 def render_lines(
     name: str,
     sources: Mapping[str, str],
-    batch: pa.RecordBatch,
+    rows: list[dict[str, Any]],
     *,
     html: bool = False,
     context: RenderContext | None = None,
     engine: Engine = "compiled",
-) -> Iterator[dict[str, Any]]:
+) -> list[dict[str, Any]]:
     """One result for each row: {"row", "text"} or {"row", "error"}."""
-    rendered = compile_template(name, sources, html=html, context=context, engine=engine).render(batch)
-    errors = {e.row: e for e in rendered.errors}
-    for row, text in enumerate(rendered.text.to_pylist()):
-        yield (
-            {"row": row, "text": text}
-            if row not in errors
-            else {"row": row, "error": error_object(errors[row])}
-        )
+    template = compile_template(name, sources, html=html, context=context, engine=engine)
+    groups, left = by_shape(rows)
+    results: dict[int, dict[str, Any]] = {}
+    for numbers, batch in groups:
+        results |= _results(numbers, template.render(batch))
+    results |= _results(left, template.render_objects([rows[number] for number in left]))
+    return [results[number] for number in range(len(rows))]
+
+
+def _results(numbers: list[int], rendered: Rendered) -> dict[int, dict[str, Any]]:
+    errors = {e.row: error_object(e) for e in rendered.errors}
+    return {
+        number: {"row": number, "error": errors[at]} if at in errors else {"row": number, "text": text}
+        for at, (number, text) in enumerate(zip(numbers, rendered.text.to_pylist(), strict=True))
+    }
+
+
+_BREAKS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+def json_line(result: Mapping[str, Any]) -> str:
+    """A result as one line, also for readers that take more than a line feed for the end of a line."""
+    return json.dumps(result, ensure_ascii=False).translate(_BREAKS)
 
 
 def error_object(error: RowError) -> dict[str, Any]:
@@ -194,20 +196,28 @@ def error_object(error: RowError) -> dict[str, Any]:
 def first_difference(
     name: str,
     sources: Mapping[str, str],
-    batch: pa.RecordBatch,
+    rows: list[dict[str, Any]],
     *,
     html: bool = False,
     context: RenderContext | None = None,
 ) -> dict[str, Any] | None:
-    """The first row on which the compiled engine and Jinja2 disagree, with both results."""
+    """The first row on which the compiled engine and Jinja2 disagree, with both results.
+
+    Errors agree in kind and place; which variable it was is the better guess of the two.
+    """
     both = [
-        render_lines(name, sources, batch, html=html, context=context, engine=engine)
+        render_lines(name, sources, rows, html=html, context=context, engine=engine)
         for engine in ("compiled", "jinja2")
     ]
     for compiled, reference in zip(*both, strict=True):
-        if compiled != reference:
+        if _told(compiled) != _told(reference):
             return {"row": compiled["row"], "compiled": compiled, "jinja2": reference}
     return None
+
+
+def _told(result: Mapping[str, Any]) -> tuple[Any, ...]:
+    error = result.get("error", {})
+    return result.get("text"), *(error.get(part) for part in ("kind", "template", "line"))
 
 
 def reads(name: str, sources: Mapping[str, str], *, html: bool = False) -> list[str]:

@@ -95,10 +95,28 @@ def type_of_arrow(arrow: pa.DataType) -> Type:
     return OBJECT
 
 
+# Storage that is already what its `Type` promises; asked for each value of each batch, so by number.
+_NORMAL = frozenset(
+    t.id
+    for t in (
+        pa.string(),
+        pa.struct([]),
+        pa.list_(pa.null()),
+        pa.int64(),
+        pa.float64(),
+        pa.bool_(),
+        pa.date32(),
+        pa.timestamp("us"),
+        pa.decimal128(1),
+        pa.null(),
+    )
+)
+
+
 def normalised(data: Any) -> Any:
     """The array with the storage its `Type` promises; nested children are normalised when they are read."""
     arrow = data.type
-    if arrow == pa.string() or pa.types.is_struct(arrow) or pa.types.is_list(arrow):
+    if arrow.id in _NORMAL:
         return data
     if pa.types.is_dictionary(arrow):
         return normalised(data.dictionary_decode())

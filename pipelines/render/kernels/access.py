@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from pipelines.render.frame_protocol import FrameLike
 from pipelines.render.ir import Expr
-from pipelines.render.kernels.vector import Mask, Vec, arrow_mask, either, mask_of
+from pipelines.render.kernels.vector import Mask, Vec, arrow_mask, either, mask_of, offsets_of
 from pipelines.render.types import normalised
 
 
@@ -53,11 +53,8 @@ def _or_none(mask: Mask | None, size: int) -> Mask:
 
 def _starts(data: Any) -> tuple[Any, Any]:
     """The first position in `data.flatten()` and the length of each list; a null list is empty."""
-    lengths = data.value_lengths()
-    counts = (lengths.fill_null(0) if lengths.null_count else lengths).to_numpy(zero_copy_only=False)
-    starts = np.zeros(len(counts), np.int64)
-    np.cumsum(counts[:-1], out=starts[1:])
-    return starts, counts.astype(np.int64)
+    ends = offsets_of(data)
+    return ends[:-1], np.diff(ends)
 
 
 def index(frame: FrameLike, expr: Expr) -> Vec:
@@ -140,13 +137,16 @@ def is_undefined(frame: FrameLike, expr: Expr) -> Vec:
 def loop_field(frame: FrameLike, expr: Expr) -> Vec:
     """`loop.index` and its kin, from the positions of the items in their lists."""
     name = expr.params[0]
-    starts = frame.offsets[:-1][frame.parents]
-    position = np.arange(frame.size, dtype=np.int64) - starts
+    counts = np.diff(frame.offsets)
+    if name == "first":
+        first = np.zeros(frame.size, np.bool_)
+        first[frame.offsets[:-1][counts > 0]] = True
+        return Vec(pa.array(first))
+    position = np.arange(frame.size, dtype=np.int64)
+    position -= np.repeat(frame.offsets[:-1], counts)
     if name in ("index", "index0"):
         return Vec(pa.array(position + (name == "index")))
-    if name == "first":
-        return Vec(pa.array(position == 0))
-    lengths = (frame.offsets[1:] - frame.offsets[:-1])[frame.parents]
+    lengths = np.repeat(counts, counts)
     if name == "length":
         return Vec(pa.array(lengths))
     if name == "last":

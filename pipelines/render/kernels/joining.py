@@ -8,7 +8,8 @@ which knows the size of the result beforehand. Does not escape.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -16,33 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.render.kernels.vector import (
-    MOST_TEXT_BYTES,
-    Mask,
-    TooLargeError,
-    arrow_mask,
-    check_size,
-    either,
-    mask_of,
-)
-
-
-class Choice:
-    """One of two pieces by a mask; other pieces of the same branch share the mask object."""
-
-    __slots__ = ("mask", "otherwise", "then")
-
-    def __init__(self, mask: Mask, then: Piece, otherwise: Piece) -> None:
-        self.mask = mask
-        self.then = then
-        self.otherwise = otherwise
-
-
-# Static text, an array with one text a row, or a Choice.
-Piece = Any
+from pipelines.render.kernels.pieces import SMALL_TEXT, Choice, Piece, Spelled, leaves, merged, weight, width
+from pipelines.render.kernels.vector import MOST_TEXT_BYTES, TooLargeError, arrow_mask, check_size, mask_of
 
 # Measured on pieces of one template: up to about this many bytes a piece, gathering is faster than joining.
-_SMALL_BYTES = 64
+_SMALL_BYTES = SMALL_TEXT
 # The index of a gathering has 4 bytes for each piece of each row, and the result as many again.
 _MOST_GATHERED = 1_000_000
 # The function under `pc.take`, which costs 20 us more a call.
@@ -55,12 +34,12 @@ def join(pieces: Sequence[Piece], size: int) -> Any:
     parts = merged(pieces)
     if not parts:
         return ""
-    if len(parts) == 1 and not isinstance(parts[0], Choice):
+    if len(parts) == 1 and not isinstance(parts[0], (Choice, Spelled)):
         return parts[0]
-    weight = sum(_weight(p, size) for p in parts)
-    if weight > MOST_TEXT_BYTES:
+    heavy = sum(weight(p, size) for p in parts)
+    if heavy > MOST_TEXT_BYTES:
         raise TooLargeError
-    if _is_small(parts, size, weight):
+    if _is_small(parts, size, heavy):
         return _gathered(parts, size)
     held = columns(parts, size)
     if len(held) == 1:
@@ -70,43 +49,14 @@ def join(pieces: Sequence[Piece], size: int) -> Any:
     return out
 
 
-def merged(pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces without empty ones; what is static and stands side by side is one piece."""
-    out: list[Piece] = []
-    for piece in pieces:
-        if isinstance(piece, str) and not piece:
-            continue
-        both = _as_one(out[-1], piece) if out else None
-        if both is None:
-            out.append(piece)
-        else:
-            out[-1] = both
-    return out
-
-
-def _as_one(first: Piece, second: Piece) -> Piece | None:
-    """Two pieces as one, where nothing is copied for it: a short text goes into both sides of a choice of texts."""
-    if isinstance(first, str) and isinstance(second, str):
-        return first + second
-    if isinstance(first, str) and _is_static(second) and len(first) <= _SMALL_BYTES:
-        return Choice(second.mask, first + second.then, first + second.otherwise)
-    if isinstance(second, str) and _is_static(first) and len(second) <= _SMALL_BYTES:
-        return Choice(first.mask, first.then + second, first.otherwise + second)
-    return None
-
-
-def _is_static(piece: Piece) -> bool:
-    return isinstance(piece, Choice) and isinstance(piece.then, str) and isinstance(piece.otherwise, str)
-
-
 def columns(parts: Sequence[Piece], size: int) -> list[Any]:
     """The pieces as static texts and arrays: what is chosen by one mask side by side becomes one array."""
     out: list[Any] = []
     for mask, group in groupby(parts, lambda p: id(p.mask) if isinstance(p, Choice) else None):
         held = list(group)
         if mask is None:
-            out += held
-        elif _is_small(held, size, sum(_weight(p, size) for p in held)):
+            out += [_gathered([p], size) if isinstance(p, Spelled) else p for p in held]
+        elif _is_small(held, size, sum(weight(p, size) for p in held)):
             out.append(_gathered(held, size))
         else:
             then, otherwise = (
@@ -114,18 +64,6 @@ def columns(parts: Sequence[Piece], size: int) -> list[Any]:
             )
             out.append(pc.if_else(arrow_mask(held[0].mask), as_scalar(then), as_scalar(otherwise)))
     return out
-
-
-def null_rows(piece: Piece) -> Mask | None:
-    """The rows in which a piece is null, or None when there is no such row."""
-    if not isinstance(piece, Choice):
-        return None if isinstance(piece, str) or piece.null_count == 0 else mask_of(piece.is_null())
-    then, otherwise = null_rows(piece.then), null_rows(piece.otherwise)
-    if then is None and otherwise is None:
-        return None
-    left = np.False_ if then is None else then
-    right = np.False_ if otherwise is None else otherwise
-    return either(np.where(piece.mask, left, right))
 
 
 def as_scalar(piece: Any) -> Any:
@@ -138,67 +76,75 @@ def as_array(piece: Any, size: int) -> Any:
     return pa.repeat(pa.scalar(piece, pa.string()), size) if isinstance(piece, str) else piece
 
 
-def _weight(piece: Piece, size: int) -> int:
-    """The bytes that a piece adds to all rows, or more."""
-    if isinstance(piece, str):
-        return len(piece) * size
-    if isinstance(piece, Choice):
-        return _weight(piece.then, size) + _weight(piece.otherwise, size)
-    held: int = piece.nbytes
-    return held
-
-
-def _is_small(parts: Sequence[Piece], size: int, weight: int) -> bool:
-    count = len(parts) * size
+def _is_small(parts: Sequence[Piece], size: int, heavy: int) -> bool:
+    count = sum(width(p) for p in parts) * size
     return (
         0 < count <= _MOST_GATHERED
-        and weight <= _SMALL_BYTES * count
-        and all(isinstance(leaf, str) or leaf.type == pa.string() for leaf in _leaves(parts))
+        and heavy <= _SMALL_BYTES * count
+        and all(isinstance(leaf, (str, Spelled)) or leaf.type == _STRING for leaf in leaves(parts))
     )
 
 
-def _leaves(parts: Sequence[Piece]) -> Iterator[Any]:
-    for part in parts:
-        if isinstance(part, Choice):
-            yield from _leaves((part.then, part.otherwise))
-        else:
-            yield part
+_STRING = pa.string()
+
+
+@lru_cache(maxsize=1024)
+def _texts(texts: tuple[str, ...]) -> Any:
+    """Static texts as an array; templates have few."""
+    return pa.array(texts, _STRING)
 
 
 class _Pool:
-    """The distinct pieces of a gathering and where each begins: static texts, then arrays."""
+    """The distinct pieces of a gathering and where each begins: static texts, tables, then arrays."""
 
     def __init__(self, parts: Sequence[Piece], size: int) -> None:
-        texts: dict[str, int] = {}
-        arrays: dict[int, Any] = {}
-        for leaf in _leaves(parts):
+        texts: dict[str, int] = {"": 0}
+        held: dict[int, Any] = {}
+        for leaf in leaves(parts):
             if isinstance(leaf, str):
                 texts.setdefault(leaf, len(texts))
+            elif isinstance(leaf, Spelled):
+                held.update((id(table), table.values) for table, _ in leaf.parts)
             else:
-                arrays.setdefault(id(leaf), leaf)
+                held[id(leaf)] = leaf
         self.texts = texts
-        self.bases = {key: np.int32(len(texts) + at * size) for at, key in enumerate(arrays)}
-        self.values = pa.concat_arrays([pa.array(list(texts), pa.string()), *arrays.values()])
+        self.bases: dict[int, int] = {}
+        end = len(texts)
+        for key, values in held.items():
+            self.bases[key] = end
+            end += len(values)
+        self.values = pa.concat_arrays([_texts(tuple(texts)), *held.values()])
         self.rows = np.arange(size, dtype=np.int32)
 
-    def positions(self, piece: Piece) -> Any:
-        """The position of each row's value; one for all where the text is static."""
-        if isinstance(piece, Choice):
-            return np.where(piece.mask, self.positions(piece.then), self.positions(piece.otherwise))
+    def positions(self, piece: Piece) -> list[Any]:
+        """The positions of each row's texts, one for all rows where it is static."""
         if isinstance(piece, str):
-            return np.int32(self.texts[piece])
-        return self.rows + self.bases[id(piece)]
+            return [self.texts[piece]]
+        if isinstance(piece, Spelled):
+            return [index + self.bases[id(table)] for table, index in piece.parts]
+        if not isinstance(piece, Choice):
+            return [self.rows + self.bases[id(piece)]]
+        then, otherwise = self.positions(piece.then), self.positions(piece.otherwise)
+        # Position 0 is the empty text: the shorter side ends in it.
+        then += [0] * (len(otherwise) - len(then))
+        otherwise += [0] * (len(then) - len(otherwise))
+        return [np.where(piece.mask, *pair) for pair in zip(then, otherwise, strict=True)]
 
 
 def _gathered(parts: Sequence[Piece], size: int) -> Any:
     pool = _Pool(parts, size)
-    index = np.empty((size, len(parts)), np.int32)
-    for at, part in enumerate(parts):
-        index[:, at] = pool.positions(part)
-    held = _TAKE.call([pool.values, pa.array(index.ravel())], _UNCHECKED)
+    positions = [at for part in parts for at in pool.positions(part)]
+    index = np.empty((size, len(positions)), np.int32)
+    for column, at in enumerate(positions):
+        index[:, column] = at
+    indices = pa.Array.from_buffers(_INT32, index.size, [None, pa.py_buffer(index)])
+    held = _TAKE.call([pool.values, indices], _UNCHECKED)
     _, ends, values = held.buffers()
-    starts = np.frombuffer(ends, np.int32, count=len(held) + 1)[:: len(parts)]
+    starts = np.frombuffer(ends, np.int32, count=len(held) + 1)[:: len(positions)]
     valid = None
     if held.null_count:
-        valid = pa.array(mask_of(held.is_valid()).reshape(size, len(parts)).all(axis=1)).buffers()[1]
+        valid = pa.array(mask_of(held.is_valid()).reshape(size, len(positions)).all(axis=1)).buffers()[1]
     return pa.StringArray.from_buffers(size, pa.py_buffer(np.ascontiguousarray(starts)), values, valid)
+
+
+_INT32 = pa.int32()

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pipelines.render.frame_protocol import FrameLike
 from pipelines.render.ir import Expr
 from pipelines.render.kernels import text
-from pipelines.render.kernels.vector import Mask, Vec, either, mask_of
+from pipelines.render.kernels.vector import Mask, Vec, either, mask_of, offsets_of
 from pipelines.render.types import normalised
 
 
@@ -61,11 +61,7 @@ def join(frame: FrameLike, expr: Expr) -> Vec:
     flat = text.str_of(normalised(base.data.flatten()), source)
     if flat.null_count:
         flat = flat.fill_null("None")
-    counts = base.data.value_lengths()
-    counts = counts.fill_null(0) if counts.null_count else counts
-    offsets = np.zeros(frame.size + 1, np.int64)
-    np.cumsum(counts.to_numpy(zero_copy_only=False), out=offsets[1:])
-    joined = pc.binary_join(list_array(offsets, flat), expr.params[0])
+    joined = pc.binary_join(list_array(offsets_of(base.data), flat), expr.params[0])
     return Vec(joined, None, either(base.failed, base.nulls()))
 
 
@@ -73,8 +69,7 @@ def total(frame: FrameLike, expr: Expr) -> Vec:
     """`list|sum` of integers; floats are added in order, as Python adds them."""
     (base,) = frame.args(expr)
     flat = normalised(base.data.flatten())
-    counts = base.data.value_lengths()
-    counts = (counts.fill_null(0) if counts.null_count else counts).to_numpy(zero_copy_only=False)
+    counts = np.diff(offsets_of(base.data))
     parents = np.repeat(np.arange(frame.size), counts)
     bad = either(base.failed, base.nulls())
     if flat.null_count:
@@ -99,12 +94,8 @@ def slice_list(frame: FrameLike, expr: Expr) -> Vec:
     """`list[a:b]` with constants, step 1."""
     (base,) = frame.args(expr)
     start, stop = expr.params
-    counts = base.data.value_lengths()
-    counts = (
-        (counts.fill_null(0) if counts.null_count else counts).to_numpy(zero_copy_only=False).astype(np.int64)
-    )
-    firsts = np.zeros(frame.size, np.int64)
-    np.cumsum(counts[:-1], out=firsts[1:])
+    ends = offsets_of(base.data)
+    firsts, counts = ends[:-1], np.diff(ends)
     low = _bound(start, counts, 0)
     high = np.maximum(_bound(stop, counts, None), low)
     lengths = high - low
@@ -124,13 +115,8 @@ def _bound(value: int | None, counts: Any, default: int | None) -> Any:
 def reverse(frame: FrameLike, expr: Expr) -> Vec:
     """`list|reverse`."""
     (base,) = frame.args(expr)
-    counts = base.data.value_lengths()
-    counts = (
-        (counts.fill_null(0) if counts.null_count else counts).to_numpy(zero_copy_only=False).astype(np.int64)
-    )
-    offsets = np.zeros(frame.size + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    at = np.repeat(offsets[:-1] + offsets[1:] - 1, counts) - np.arange(int(offsets[-1]))
+    offsets = offsets_of(base.data)
+    at = np.repeat(offsets[:-1] + offsets[1:] - 1, np.diff(offsets)) - np.arange(int(offsets[-1]))
     data = list_array(offsets, base.data.flatten().take(pa.array(at, pa.int64())))
     return Vec(data, None, either(base.failed, base.nulls()))
 
@@ -140,13 +126,15 @@ def contains(frame: FrameLike, expr: Expr) -> Vec:
     base, wanted = (frame.eval(a) for a in expr.args)
     data = frame.array(base)
     flat = normalised(data.flatten())
-    counts = data.value_lengths()
-    counts = (counts.fill_null(0) if counts.null_count else counts).to_numpy(zero_copy_only=False)
-    parents = np.repeat(np.arange(frame.size), counts)
-    other = wanted.data if wanted.is_scalar else wanted.data.take(pa.array(parents))
+    ends = offsets_of(data)
+    other = wanted.data
+    if not wanted.is_scalar:
+        other = other.take(pa.array(np.repeat(np.arange(frame.size), np.diff(ends))))
     hits = pc.equal(flat, other)
+    places = np.flatnonzero(mask_of(hits.fill_null(False) if hits.null_count else hits))
     out = np.zeros(frame.size, np.bool_)
-    out[parents[mask_of(hits.fill_null(False) if hits.null_count else hits)]] = True
+    # A hit lies in the last list that begins at or before it.
+    out[np.searchsorted(ends, places, "right") - 1] = True
     return Vec(pa.array(out), None, either(base.failed, wanted.failed, base.nulls(), wanted.nulls()))
 
 

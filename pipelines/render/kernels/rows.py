@@ -8,7 +8,7 @@ row.
 from __future__ import annotations
 
 import decimal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -26,12 +26,15 @@ from pipelines.render.sandbox import AMBIENT, ReferenceEnvironment
 
 
 class RowProgram:
-    """Jinja2 code for one expression or block, and the names it reads."""
+    """Jinja2 code for one expression or block, and the names it reads.
+
+    It is compiled when the first row needs it: much of what lowering tries is given up for a larger piece.
+    """
 
     def __init__(
         self,
         environment: ReferenceEnvironment,
-        template: Template,
+        compiled: Callable[[], Template],
         names: tuple[str, ...],
         ambient: tuple[str, ...] = (),
         needs: Need | None = None,
@@ -39,8 +42,16 @@ class RowProgram:
         self.environment = environment
         self.ambient = ambient
         self.needs = needs
-        self.template = template
         self.names = names
+        self._compiled = compiled
+        self._template: Template | None = None
+
+    @property
+    def template(self) -> Template:
+        """The code."""
+        if self._template is None:
+            self._template = self._compiled()
+        return self._template
 
     def begin(self, row: Sequence[Any]) -> None:
         """Starts a row: its budget, and what the helpers read of it."""

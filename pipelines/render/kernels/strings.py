@@ -17,8 +17,17 @@ from markupsafe import escape as markup_escape
 
 from pipelines.render.frame_protocol import FrameLike
 from pipelines.render.ir import Expr
-from pipelines.render.kernels import joining, rows, text
-from pipelines.render.kernels.vector import Mask, Vec, any_failed, check_size, either, mask_of, without
+from pipelines.render.kernels import joining, numbers, rows, text
+from pipelines.render.kernels.vector import (
+    Mask,
+    Vec,
+    any_failed,
+    check_size,
+    either,
+    mask_of,
+    offsets_of,
+    without,
+)
 from pipelines.render.sandbox import refuse_none
 
 
@@ -33,8 +42,11 @@ def to_text(frame: FrameLike, expr: Expr) -> Vec:
 
 
 def output(frame: FrameLike, expr: Expr) -> Vec:
-    """The text that an output statement emits, escaped; null where it fails."""
+    """What an output statement emits, as a piece, escaped; null where it fails."""
     escape, wire = expr.params
+    plain = _spelled(frame, expr.args[0])
+    if plain is not None:
+        return Vec(plain)
     source = expr.args[0].type
     value = frame.eval(expr.args[0])
     if source.kind in ("none", "undefined"):
@@ -48,6 +60,16 @@ def output(frame: FrameLike, expr: Expr) -> Vec:
         if wire:
             data = text.wire(data)
     return Vec(data)
+
+
+def _spelled(frame: FrameLike, source: Expr) -> Any:
+    """The digits of numbers out of tables, when none of them fails and tables have them all."""
+    if source.name == "to_text":
+        source = source.args[0]
+    if source.type.kind not in ("int", "float", "bool"):
+        return None
+    value = frame.eval(source)
+    return None if value.failed is not None else numbers.spelled(frame.array(value), source.type.kind)
 
 
 def _object_text(value: Vec, escape: bool, wire: bool) -> Any:
@@ -129,9 +151,15 @@ def _by_ascii(data: Any, name: str, function: Callable[[str], str]) -> Any:
             # pyarrow 26: ascii_lower and ascii_upper misread an array without offset whose first text does not
             # start at byte 0, as a cast of a slice from large_string gives it.
             return ascii_kernel(data) if text.starts_at_zero(data) else unicode_kernel(data)
-        if all(_is_plain(c) for c in set(raw.translate(None, _ASCII_BYTES).decode())):
+        if all(_is_plain(c) for c in set(_beyond_ascii(raw))):
             return unicode_kernel(data)
     return pa.array([None if v is None else function(v) for v in data.to_pylist()], pa.string())
+
+
+def _beyond_ascii(raw: bytes) -> str:
+    """The characters that are not ASCII, in order."""
+    codes = np.frombuffer(raw, np.uint8)
+    return codes[np.flatnonzero(codes > 127)].tobytes().decode()
 
 
 @lru_cache(maxsize=4096)
@@ -147,7 +175,6 @@ def _is_plain(character: str) -> bool:
     )
 
 
-_ASCII_BYTES = bytes(range(128))
 # What Python's strip() takes for white space and Arrow's does not.
 _ODD_SPACE = frozenset({0x1C, 0x1D, 0x1E, 0x1F})
 _CASING: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -163,9 +190,11 @@ _CASING: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 def length(frame: FrameLike, expr: Expr) -> Vec:
     """`|length` of text or of a list."""
     (base,) = frame.args(expr)
-    kind = expr.args[0].type.kind
-    data = pc.utf8_length(base.data) if kind == "str" else base.data.value_lengths()
-    return Vec(data.cast(pa.int64()), None, either(base.failed, base.nulls()))
+    if expr.args[0].type.kind == "str":
+        data = pc.utf8_length(base.data).cast(pa.int64())
+    else:
+        data = pa.array(np.diff(offsets_of(base.data)))
+    return Vec(data, None, either(base.failed, base.nulls()))
 
 
 def replace(frame: FrameLike, expr: Expr) -> Vec:

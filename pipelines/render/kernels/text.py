@@ -79,17 +79,15 @@ def _replaced(data: Any, raw: bytes, found: list[bytes], spelled: dict[bytes, by
     for character in found[1:]:
         hits |= codes == character[0]
     places = np.flatnonzero(hits)
-    # How much longer the buffer is after each hit, and how many hits lie before each text's end.
-    longer = np.zeros(256, np.int64)
+    # How much longer a text is for each hit in it: a hit lies before the first end that is beyond it.
+    longer = np.zeros(256)
     for character in found:
         longer[character[0]] = len(spelled[character]) - 1
         raw = raw.replace(character, spelled[character])
-    grown = np.zeros(len(places) + 1, np.int64)
-    np.cumsum(longer[codes[places]], out=grown[1:])
-    before = np.cumsum(np.bincount(np.searchsorted(ends, places, "right"), minlength=len(ends)))
     if len(raw) > MOST_TEXT_BYTES:
         raise TooLargeError
-    moved = pa.py_buffer((ends + grown[before]).astype(kind))
+    grown = np.bincount(np.searchsorted(ends, places, "right"), longer[codes[places]], len(ends))
+    moved = pa.py_buffer((ends + np.cumsum(grown.astype(np.int64))).astype(kind))
     valid = data.is_valid().buffers()[1] if data.null_count else None
     return type(data).from_buffers(len(data), moved, pa.py_buffer(raw), valid, data.null_count)
 

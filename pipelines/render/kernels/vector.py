@@ -17,8 +17,18 @@ import pyarrow.compute as pc
 Mask = npt.NDArray[np.bool_]
 
 
+class Composite:
+    """Texts that are not put together yet; see `pieces`."""
+
+    __slots__ = ()
+
+    def at(self, index: Any) -> Composite:
+        """The texts at `index`, an int64 numpy array."""
+        raise NotImplementedError
+
+
 class Vec:
-    """One value for each row of a domain. `data` is an Arrow array, an Arrow scalar or a list of objects."""
+    """One value for each row of a domain: an Arrow array, an Arrow scalar, a list of objects or a Composite."""
 
     __slots__ = ("bad", "data", "undefined")
 
@@ -39,6 +49,8 @@ class Vec:
             return Vec(self.data, undefined, bad)
         if isinstance(self.data, list):
             return Vec([self.data[i] for i in index.tolist()], undefined, bad)
+        if isinstance(self.data, Composite):
+            return Vec(self.data.at(index), undefined, bad)
         if pa.types.is_list(self.data.type):
             lengths = self.data.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
             check_items(int(lengths[index].sum()))
@@ -54,6 +66,17 @@ class Vec:
         if self.is_scalar or isinstance(self.data, list) or self.data.null_count == 0:
             return None
         return mask_of(self.data.is_null())
+
+
+def offsets_of(data: Any) -> Any:
+    """Where each list begins in `data.flatten()`, and where the last ends; a null list is empty."""
+    if data.null_count == 0:
+        ends = data.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
+        return ends - ends[0] if len(ends) and ends[0] else ends
+    counts = data.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    offsets = np.zeros(len(data) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets
 
 
 # Text of one expression over one batch beyond this is rendered in smaller batches.

@@ -10,19 +10,18 @@ import pyarrow as pa
 from jinja2 import TemplateError as JinjaError
 from jinja2 import UndefinedError
 
-from pipelines.render import RenderContext, Rendered, TemplateError, compile_template
+from pipelines.render import CompiledTemplate, RenderContext, Rendered, TemplateError, compile_template
 from tests.pipelines.render import oracle
 
 
 def differences(
     sources: Mapping[str, str],
     name: str,
-    batch: pa.RecordBatch,
-    *,
+    *batches: pa.RecordBatch,
     html: bool,
     context: RenderContext | None = None,
 ) -> list[str]:
-    """Every way in which an engine differs from real Jinja2; none is the hope."""
+    """Every way in which an engine differs from real Jinja2 over the batches; none is the hope."""
     try:
         compiled = compile_template(name, sources, html=html, context=context)
     except TemplateError as refused:
@@ -31,12 +30,26 @@ def differences(
         except JinjaError:
             return []
         return [f"refused: {refused}"]
-    rows = compiled.variant(engine="jinja2")
     try:
-        wanted = oracle.render(sources, name, batch, html)
+        reference = oracle.environment(sources, html).get_template(name)
     except UndefinedError:
         # Jinja2 folds constants while it compiles and fails when one is undefined; Carillon fails the rows.
         return []
+    rows, wired = compiled.variant(engine="jinja2"), compiled.variant(wire="json")
+    return [
+        found
+        for batch in batches
+        for found in _differences(compiled, rows, wired, oracle.render(reference, batch), batch)
+    ]
+
+
+def _differences(
+    compiled: CompiledTemplate,
+    rows: CompiledTemplate,
+    wired: CompiledTemplate,
+    wanted: list[Any],
+    batch: pa.RecordBatch,
+) -> list[str]:
     found: list[str] = []
     made = {"compiled": compiled.render(batch), "jinja2": rows.render(batch)}
     found += [f"fault: {fault}" for fault in compiled.faults]
@@ -55,9 +68,8 @@ def differences(
         raised = wanted[error.row]
         if (error.kind == "undefined") != (isinstance(raised, type) and issubclass(raised, UndefinedError)):
             found.append(f"kind {error.kind} for {raised}")
-    if html:
+    if compiled.html:
         # Escaping for the wire comes after everything else: one of the two modes shows it.
-        wired = compiled.variant(wire="json")
         found += _wire_differences(_texts(wired.render(batch)), wanted)
     return found
 

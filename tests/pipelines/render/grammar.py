@@ -1,6 +1,6 @@
 """Generates templates and typed rows: the grammar of the differential tests.
 
-All choices come from one `random.Random`; hypothesis passes its own, so that failures shrink.
+All choices come from one `random.Random`, whose seed hypothesis draws: a failure is named by two numbers.
 """
 
 # ruff: noqa: E501 - the pieces of the grammar read best one a line

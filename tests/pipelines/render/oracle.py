@@ -57,9 +57,8 @@ def without_addresses(text: str) -> str:
     return _ADDRESS.sub("at 0x", text)
 
 
-def render(sources: Mapping[str, str], name: str, batch: pa.RecordBatch, html: bool) -> list[Any]:
+def render(template: Template, batch: pa.RecordBatch) -> list[Any]:
     """For each row its text, or the type of the exception."""
-    template = environment(sources, html).get_template(name)
     out: list[Any] = []
     for row in batch.to_pylist():
         try:

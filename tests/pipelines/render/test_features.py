@@ -29,8 +29,7 @@ def _cases() -> list[Any]:
 @pytest.mark.parametrize("html", [False, True], ids=["text", "html"])
 def test_feature(held: dict[str, Any], html: bool) -> None:
     sources = {"t": held["template"], **held.get("sources", {})}
-    for seed in range(12):
-        assert differences(sources, "t", batch_of(Random(seed)), html=html) == []
+    assert differences(sources, "t", *(batch_of(Random(seed)) for seed in range(12)), html=html) == []
     coverage = compile_template("t", sources, html=html, schema=SCHEMA).coverage
     if held.get("row_wise"):
         assert coverage.fallbacks, "expected a fallback"

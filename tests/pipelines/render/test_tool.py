@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+from jinja2 import UndefinedError
 from typer.testing import CliRunner, Result
 
 from console.render import register
 from pipelines.render import tool
+from tests.pipelines.render import oracle
 
 
 @pytest.fixture
@@ -73,8 +76,54 @@ def test_mistakes_are_one_line(folder: Path, template: str, data: str, message: 
 def test_rows_of_other_shapes_are_refused() -> None:
     with pytest.raises(tool.DataError, match="line 1: a list"):
         tool.read_rows(["[1]"])
-    with pytest.raises(tool.DataError, match="one type"):
-        tool.batch_of([{"a": 1}, {"a": "x"}])
+
+
+_MIXED: list[dict[str, Any]] = [
+    {"a": 1, "l": [1, 2], "s": {"x": None}},
+    {"a": 1.5, "l": [], "s": {"x": "y"}},
+    {"a": "x", "l": [{"k": 1}, {"k": 2.5}], "s": {}},
+    {"l": None},
+    {},
+    {"a": 2**80, "l": [1, "x", None], "s": {"x": 2**63}},
+    {"a": None, "l": [[1], []], "s": {"y": 1, "x": 0}},
+    {"a": True, "l": ["\u2028\x85", ""], "s": None},
+    {"a": 7, "l": [3], "s": {"x": "z"}},
+    {"a": -0.0, "l": [1, 2.0], "s": {"y": 1}},
+]
+_READING = [
+    "{{ a }}",
+    "{{ a is defined }}{{ a is number }}{{ a|default('none') }}",
+    "{{ s.x|default('-', true) }}{{ s.x is defined }}{{ s }}",
+    "{% for i in l %}{{ i }};{% endfor %}",
+    "{{ l }}{{ a * 2 }}",
+]
+
+
+@pytest.mark.parametrize("html", [False, True])
+@pytest.mark.parametrize("source", _READING)
+def test_a_row_reads_as_if_it_were_the_only_one(source: str, html: bool) -> None:
+    template = oracle.environment({"t": source}, html).get_template("t")
+    made = tool.render_lines("t", {"t": source}, _MIXED, html=html)
+    assert tool.first_difference("t", {"t": source}, _MIXED, html=html) is None
+    for number, (row, result) in enumerate(zip(_MIXED, made, strict=True)):
+        try:
+            assert result == {"row": number, "text": template.render(row)}
+        except (UndefinedError, TypeError):
+            assert list(result) == ["row", "error"]
+
+
+def test_more_shapes_than_are_compiled_for() -> None:
+    rows = [{f"f{n % 50}": n, "a": n} for n in range(200)]
+    made = tool.render_lines("t", {"t": "{{ a }}{{ f49 is defined }}"}, rows)
+    assert [r["text"] for r in made] == [f"{n}{n % 50 == 49}" for n in range(200)]
+
+
+def test_a_line_is_one_for_every_reader(folder: Path) -> None:
+    (folder / "t.j2").write_text("{{ s }}")
+    text = "a\u2028b\x85c\u2029d\x1ce\n"
+    (folder / "t.jsonl").write_text(json.dumps({"s": text}, ensure_ascii=False), encoding="utf-8")
+    done = _run(folder / "t.j2", "--data", folder / "t.jsonl")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [{"row": 0, "text": text}]
 
 
 def test_lone_surrogates_are_replaced() -> None:
@@ -98,7 +147,7 @@ def test_types_that_json_does_not_have(folder: Path, more: list[str]) -> None:
     first, second, third = map(json.loads, done.stdout.splitlines())
     assert first["text"] == "1.3.2026 07:30 2.10;"
     assert second["error"]["line"] == 1
-    assert (third["error"]["kind"], third["error"]["variable"]) == ("type", "day")
+    assert (third["error"]["kind"], third["error"]["variable"]) == ("undefined", "day")
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,21 @@ customers that a rule can ask for are read.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from conf.house import Decide
 from pipelines.campaigns import Campaign
 from pipelines.decide.policy import policy_row
+from pipelines.decide.rows import JOINED
+from schemas.ddl import arrow_type
 
 #: The longest a period of the calendar can be, and a day for the recipient's zone.
 _CALENDAR = {"day": timedelta(days=2), "week": timedelta(days=8), "month": timedelta(days=32)}
@@ -29,6 +34,12 @@ class Asked:
     reentry: frozenset[str]  # the campaigns with a re-entry rule
     reentry_span: timedelta | None  # how far back these look; None: to the beginning
     may_hold: bool  # whether any message can be held
+
+    def since(self, clock: datetime) -> datetime | None:
+        """From when on a triggered message can be asked about; None: from the beginning."""
+        if self.reentry and self.reentry_span is None:
+            return None
+        return clock - max(filter(None, (self.caps, self.reentry_span)), default=timedelta(0))
 
     @property
     def is_anything(self) -> bool:
@@ -56,41 +67,48 @@ def asked_by(campaigns: Iterable[Campaign], house: Decide) -> Asked:
     )
 
 
-def select_sent(ledger: DataFrame, since: datetime | None, customers: DataFrame | None) -> DataFrame:
-    """The messages sent since then, where given to these customers (few). Grain: one row per decision."""
-    rows = ledger
-    if since is not None:
-        rows = rows.where(F.col("decided_date") >= F.lit(since.date()))
-    if customers is not None:
-        rows = rows.join(F.broadcast(customers), on="customer_id", how="left_semi")
+#: A message that was sent; `at` is when that was decided.
+SENT_COLUMNS = ("customer_id", "at", "campaign_id", "category", "channel", "message_id", "source_id", "data")
+#: Of these, what caps count by.
+_CAPPED = ("at", "campaign_id", "category", "channel", "message_id")
+
+
+def select_sent(ledger: DataFrame, since: datetime) -> DataFrame:
+    """The messages sent since that day. Grain: one row per decision."""
+    rows = ledger.where(F.col("decided_date") >= F.lit(since.date()))
     sent = rows.where((F.col("stage") == "decide") & (F.col("decision") == "sent"))
     # A message that did not render was not sent. Its row has another stage and the same id, and is a rare one.
     stopped = rows.where(F.col("stage") == "render").select("decision_id")
-    return sent.join(stopped, on="decision_id", how="left_anti").select(
-        "customer_id",
-        F.col("decided_at").alias("at"),
-        "campaign_id",
-        "category",
-        "channel",
-        "message_id",
-        "source_id",
-        "data",
-    )
+    left = sent.join(stopped, on="decision_id", how="left_anti")
+    return left.withColumnRenamed("decided_at", "at").select(*SENT_COLUMNS)
 
 
-def join_sent(candidates: DataFrame, sent: DataFrame, is_large: bool) -> DataFrame:
+def join_sent(candidates: DataFrame, sent: DataFrame) -> DataFrame:
     """Add `sent_before` as `pipelines.decide.caps` reads it, null for nothing. Grain unchanged."""
-    one = F.struct("at", "campaign_id", "category", "channel", "message_id")
     # Unique by customer_id.
-    grouped = sent.groupBy("customer_id").agg(F.collect_list(one).alias("sent_before"))
-    return candidates.join(grouped if is_large else F.broadcast(grouped), on="customer_id", how="left")
+    grouped = sent.groupBy("customer_id").agg(F.collect_list(F.struct(*_CAPPED)).alias("sent_before"))
+    return candidates.join(grouped, on="customer_id", how="left")
 
 
-def join_reentry(candidates: DataFrame, sent: DataFrame, campaign_ids: Iterable[str]) -> DataFrame:
-    """Add `entries`: the earlier messages of a campaign with a re-entry rule, null for none. Grain unchanged. For few
-    candidates: only triggered campaigns have such rules."""
-    known = sent.where(F.col("campaign_id").isin(*sorted(campaign_ids)))
-    one = F.struct(F.col("at").alias("sent_at"), "source_id", "data")
-    # Unique by (campaign_id, customer_id, channel).
-    grouped = known.groupBy("campaign_id", "customer_id", "channel").agg(F.collect_list(one).alias("entries"))
-    return candidates.join(F.broadcast(grouped), on=["campaign_id", "customer_id", "channel"], how="left")
+def attach_past(candidates: pa.Table, sent: pa.Table, asked: Asked, clock: datetime) -> pa.Table:
+    """Add `sent_before`, as `join_sent` does, and `entries`: the earlier messages of a campaign with a re-entry rule on
+    the same channel. Null for nothing; grain unchanged. Only triggered campaigns have re-entry rules, so that a run
+    needs none."""
+    before: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    entries: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
+    for one in sent.to_pylist():
+        if asked.caps is not None and one["at"].date() >= (clock - asked.caps).date():
+            before[one["customer_id"]].append({name: one[name] for name in _CAPPED})
+        if one["campaign_id"] in asked.reentry:
+            told = {"sent_at": one["at"], "source_id": one["source_id"], "data": one["data"]}
+            entries[one["campaign_id"], one["customer_id"], one["channel"]].append(told)
+    keys = zip(
+        *(candidates[name].to_pylist() for name in ("campaign_id", "customer_id", "channel")), strict=True
+    )
+    columns = {
+        "sent_before": [before.get(name) for name in candidates["customer_id"].to_pylist()],
+        "entries": [entries.get(key) for key in keys],
+    }
+    for name, values in columns.items():
+        candidates = candidates.append_column(name, pa.array(values, arrow_type(JOINED[name])))
+    return candidates

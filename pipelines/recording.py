@@ -31,7 +31,7 @@ from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.rates import Rates
 from pipelines.edges.turns import APP_ID, Turn, Turns
-from pipelines.history import Asked, asked_by, join_reentry, join_sent, select_sent
+from pipelines.history import Asked, asked_by, attach_past, join_sent, select_sent
 from pipelines.holds import closed_rows, open_rows
 from pipelines.work import Work
 from schemas.tables import Table, table
@@ -77,7 +77,7 @@ class Recorder:
             if asked.is_anything:
                 decided = self._decide_in_turn(unit, manifest, known, work, asked)
             else:
-                decided = self._decide(unit, manifest, known, None, work, asked)
+                decided = self._decide(unit, manifest, known, False, work, asked)
                 self._append(LEDGER, decided.rows, f"{self.app_id}/decide", unit)
             reach("after-ledger")
         if decided is None or not decided.is_few:
@@ -133,23 +133,23 @@ class Recorder:
         unit: int,
         manifest: Manifest,
         known: DataFrame,
-        ledger: DataFrame | None,
+        in_turn: bool,
         work: Work,
         asked: Asked,
     ) -> Decided:
-        """The decisions; `ledger` as of the unit's turn where the past is asked."""
+        """The decisions; in a turn the past is asked, as the ledger has it now."""
         clock = manifest.decided_at
-        if ledger is not None:
-            customers = None if work.is_large else known.select("customer_id")
-            if asked.reentry:
-                since = None if asked.reentry_span is None else clock - asked.reentry_span
-                known = join_reentry(known, select_sent(ledger, since, customers), asked.reentry)
-            if asked.caps is not None:
-                known = join_sent(known, select_sent(ledger, clock - asked.caps, customers), work.is_large)
         about = Unit(manifest.pipeline, unit, clock, manifest.audience_version, work.policy)
         if work.is_large:
+            if in_turn and asked.caps is not None:
+                ledger = self.lake.read(LEDGER, self.lake.version(LEDGER))
+                known = join_sent(known, select_sent(ledger, clock - asked.caps))
             return Decided(decide_frame(known, about))
         candidates = known.toArrow()
+        if in_turn:
+            names = candidates["customer_id"].combine_chunks()
+            sent = self.memory.sent.of(names, asked.since(clock))
+            candidates = attach_past(candidates, sent, asked, clock)
         return Decided(decide(candidates, about), candidates.select(["customer_id", "customer"]))
 
     def _decide_in_turn(
@@ -160,8 +160,7 @@ class Recorder:
             with self._turn(unit) as (turn, is_contested):
                 if is_contested and not self.decisions(unit, manifest).isEmpty():
                     return None
-                ledger = self.lake.read(LEDGER, self.lake.version(LEDGER))
-                decided = self._decide(unit, manifest, known, ledger, work, asked)
+                decided = self._decide(unit, manifest, known, True, work, asked)
                 reach("in-turn")
                 self._append(LEDGER, decided.rows, APP_ID, turn.version)
                 is_ours = self._turns().is_latest(turn)

@@ -48,13 +48,16 @@ def servers() -> Iterator[EmbeddedServers]:
 
 @pytest.fixture(scope="session")
 def spark(servers: EmbeddedServers) -> Iterator[SparkSession]:
-    """The one session, made where every job's is made, on the embedded S3."""
+    """The one session, made where every job's is made, on the embedded S3. Tests bring few rows, and each query once: it
+    is not worth compiling, neither by Spark nor by the JVM. Jobs as processes are what they are in production."""
     import conf
     from jobs._session import open_session
+    from pipelines.edges.few import session_for_few
 
+    os.environ["PYSPARK_SUBMIT_ARGS"] = "--driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell"
     session = open_session("tests", conf.load("local", environ=servers.environment()))
     session.sparkContext.setLogLevel("ERROR")
-    yield session
+    yield session_for_few(session)
     session.stop()
 
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from pipelines.edges.customers import Customers
 from pipelines.edges.mirror import Mirror, SeenMessages
+from pipelines.edges.sent import SentMessages
 from pipelines.edges.tables import Tables
 from pipelines.suppression import suppressed_value
 from schemas.channels import CHANNELS
@@ -27,6 +28,7 @@ class Memory:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.seen = SeenMessages(tables)
+        self.sent = SentMessages(tables)
         self.customers = Customers(tables)
         self._mirrors = {t.name: Mirror(tables, t) for t in (CONSENTS, SUPPRESSIONS, CANCELLATIONS)}
 

@@ -26,7 +26,7 @@ Held = TypeVar("Held")
 _FETCHES = 8
 
 
-class _Files(Generic[Held]):
+class TableFiles(Generic[Held]):
     """Something that is made of each file of a table, once."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Mirror:
 
     def __init__(self, tables: Tables, declared: Table) -> None:
         self._schema = declared.arrow_schema()
-        self._files = _Files(
+        self._files = TableFiles(
             tables, declared, list(declared.column_names), lambda rows: rows.cast(self._schema)
         )
 
@@ -85,7 +85,7 @@ class SeenMessages:
     """The message ids of every trigger and event that was ever decided, as 16 bytes each: ten million are 160 MB."""
 
     def __init__(self, tables: Tables) -> None:
-        self._files = _Files(tables, table("ledger"), ["message_id", "source"], _fingerprints)
+        self._files = TableFiles(tables, table("ledger"), ["message_id", "source"], _fingerprints)
         self._merged: tuple[frozenset[str], np.ndarray] = (frozenset(), np.empty(0, _ID))
 
     def among(self, message_ids: pa.Array) -> pa.Array:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+import pyarrow as pa
+from pyspark.sql import SparkSession
 
+from conf import Settings
 from conf.house import Decide, HouseCap
-from pipelines.history import asked_by, join_reentry, join_sent, select_sent
+from pipelines.edges.lake import DeltaLake
+from pipelines.edges.sent import SentMessages
+from pipelines.edges.tables import Tables
+from pipelines.history import SENT_COLUMNS, asked_by, attach_past, join_sent, select_sent
 from schemas.tables import table
 from tests.builders import (
     CANDIDATE_SCHEMA,
     NOW,
     Row,
+    arrow,
     candidate_row,
     event_campaign,
     frame,
@@ -22,11 +28,7 @@ from tests.builders import (
 )
 
 DAY = timedelta(days=1)
-LEDGER = table("ledger").schema()
-
-
-def ledger(spark: SparkSession, *rows: Row) -> DataFrame:
-    return frame(spark, rows, LEDGER)
+LEDGER = table("ledger")
 
 
 def decided(days_ago: float, **changes: Any) -> Row:
@@ -49,45 +51,61 @@ def test_what_campaigns_ask() -> None:
     assert [asked_by([one], Decide()).may_hold for one in (plain, later)] == [False, True]
 
 
-def test_only_what_was_sent_counts(spark: SparkSession) -> None:
-    rows = ledger(
-        spark,
-        decided(1, decision_id="d-1"),
-        decided(1, decision_id="d-2", decision="excluded", reason="no_consent"),
-        decided(1, decision_id="d-3", decision="held", reason="held_delay"),
-        decided(1, decision_id="d-4"),
-        decided(1, decision_id="d-4", stage="render", decision="failed", reason="render_error"),
-        decided(2, decision_id="d-5", customer_id="c-2"),
-        decided(9, decision_id="d-6"),
-    )
-    customers = frame(spark, [{"customer_id": "c-1"}], "customer_id string")
-    found = select_sent(rows, NOW - 2 * DAY, customers)
-    assert [(row.customer_id, row["at"].astimezone(NOW.tzinfo)) for row in found.collect()] == [
-        ("c-1", NOW - DAY)
+def test_only_what_was_sent_counts_for_few_and_for_many(spark: SparkSession, settings: Settings) -> None:
+    lake, memory = DeltaLake(spark, settings.lake), SentMessages(Tables(settings.lake))
+    rows = [
+        decided(1, decision_id="d-1", message_id="m-1", data='{"o":1}'),
+        decided(1, decision_id="d-2", message_id="m-2", decision="excluded", reason="no_consent"),
+        decided(1, decision_id="d-3", message_id="m-3", decision="held", reason="held_delay"),
+        decided(1, decision_id="d-4", message_id="m-4"),
+        decided(2, decision_id="d-5", message_id="m-5", customer_id="c-2"),
+        decided(9, decision_id="d-6", message_id="m-6"),
     ]
-    assert select_sent(rows, None, None).count() == 3
-    joined = join_sent(customers, found, False).collect()
-    assert [len(row.sent_before) for row in joined] == [1]
+    correction = rows[3] | {"stage": "render", "decision": "failed", "reason": "render_error"}
+    for unit, file in enumerate((rows[:4], rows[4:], [correction])):
+        lake.append_few(LEDGER, pa.Table.from_pylist(file, LEDGER.arrow_schema()), "test", unit)
+    few = memory.of(pa.array(["c-1", "c-2", None]), NOW - 2 * DAY)
+    assert few.column_names == list(SENT_COLUMNS)
+    assert sorted(few["message_id"].to_pylist()) == ["m-1", "m-5"]
+    many = select_sent(lake.read(LEDGER), NOW - 2 * DAY).toArrow()
+    order = [("message_id", "ascending")]
+    assert few.sort_by(order).to_pylist() == many.sort_by(order).to_pylist()
+    assert memory.of(pa.array(["c-2"]), NOW - 2 * DAY)["message_id"].to_pylist() == ["m-5"]
+    assert sorted(memory.of(pa.array(["c-1"]), None)["message_id"].to_pylist()) == ["m-1", "m-6"]
 
 
-def test_earlier_messages_of_the_campaign_and_channel_are_joined(spark: SparkSession) -> None:
-    rows = ledger(
-        spark,
+def test_the_past_is_attached_alike_to_few_and_to_many(spark: SparkSession) -> None:
+    sent = [
         decided(
             300, decision_id="d-1", campaign_id="delivered", channel="sms", source_id="e-1", data='{"o":1}'
         ),
         decided(2, decision_id="d-2", campaign_id="delivered", channel="sms", source_id="e-2"),
         decided(2, decision_id="d-3", campaign_id="delivered", channel="email", source_id="e-3"),
         decided(2, decision_id="d-4", campaign_id="other", channel="sms", source_id="e-4"),
-    )
+    ]
     asking = [
         candidate_row(decision_id="a", campaign_id="delivered", channel="sms"),
         candidate_row(decision_id="b", campaign_id="delivered", channel="push"),
         candidate_row(decision_id="c", campaign_id="other", channel="sms"),
+        candidate_row(decision_id="d", campaign_id="other", channel="sms", customer_id="c-2"),
     ]
-    joined = join_reentry(
-        frame(spark, asking, CANDIDATE_SCHEMA), select_sent(rows, None, None), ["delivered"]
-    )
-    found = {row.decision_id: row.entries for row in joined.collect()}
-    assert sorted((one.source_id, one.data) for one in found["a"]) == [("e-1", '{"o":1}'), ("e-2", "{}")]
-    assert (found["b"], found["c"]) == (None, None)
+    once = event_campaign(None, trigger={"event": "order.delivered", "reentry": "once"})
+    asked = asked_by([once], Decide(frequency_caps=(HouseCap(at_most=1, per="3 days"),)))
+    assert asked.since(NOW) is None
+    frames = frame(spark, sent, LEDGER.schema())
+    rows = select_sent(frames, NOW - 400 * DAY).toArrow()
+    few = attach_past(arrow(asking, CANDIDATE_SCHEMA), rows, asked, NOW)
+    entries = dict(zip(few["decision_id"].to_pylist(), few["entries"].to_pylist(), strict=True))
+    assert sorted((one["source_id"], one["data"]) for one in entries["a"]) == [
+        ("e-1", '{"o":1}'),
+        ("e-2", "{}"),
+    ]
+    assert (entries["b"], entries["c"], entries["d"]) == (None, None, None)
+    many = join_sent(frame(spark, asking, CANDIDATE_SCHEMA), select_sent(frames, NOW - 3 * DAY)).toArrow()
+
+    def before(table: pa.Table) -> dict[str, list[str] | None]:
+        pairs = zip(table["decision_id"].to_pylist(), table["sent_before"].to_pylist(), strict=True)
+        return {name: sorted(map(str, found)) if found else None for name, found in pairs}
+
+    assert before(few) == before(many)
+    assert [len(found or ()) for found in before(few).values()] == [3, 3, 3, 0]

@@ -48,8 +48,8 @@ def servers() -> Iterator[EmbeddedServers]:
 
 @pytest.fixture(scope="session")
 def spark(servers: EmbeddedServers) -> Iterator[SparkSession]:
-    """The one session, made where every job's is made, on the embedded S3. Tests bring few rows, and each query once: it
-    is not worth compiling, neither by Spark nor by the JVM. Jobs as processes are what they are in production."""
+    """The one session, made where every job's is made, on the embedded S3. Tests bring few rows, and each query once:
+    it is not worth compiling, neither by Spark nor by the JVM. Jobs as processes are what they are in production."""
     import conf
     from jobs._session import open_session
     from pipelines.edges.few import session_for_few

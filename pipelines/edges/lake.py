@@ -141,12 +141,9 @@ class DeltaLake:
         """Whether `append_once` of this app id and unit has been committed."""
         return self.tables.has_appended(table, app_id, unit)
 
-    def appended(self, table: Table) -> dict[str, int]:
-        """The last unit that `append_once` committed, by "{app_id}/{table}"."""
-        jvm = self.spark._jvm
-        assert jvm is not None
-        last = jvm.scala.jdk.javaapi.CollectionConverters.asJava(self._snapshot(table).transactions())
-        return {str(app_id): int(unit) for app_id, unit in dict(last).items()}
+    def last_appended(self, table: Table, app_id: str) -> int:
+        """The last unit that was appended once by this app id; -1 for none."""
+        return self.tables.last_appended(table, app_id)
 
     def _snapshot(self, table: Table) -> Any:
         """Delta's newest view of the table: one read of its log, no Spark job."""

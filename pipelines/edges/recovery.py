@@ -23,11 +23,9 @@ def find_unfinished(
     """(incarnation, unit) of what other incarnations than `current` recorded in the ledger and did not finish. An
     incarnation works on one unit at a time, so only its last can be unfinished."""
     last = manifests.last_decided(pipeline)
-    for app_id, unit in lake.appended(LEDGER).items():
-        owner, _, rest = app_id.partition("/")
-        incarnation, _, stage = rest.partition("/")
-        if owner == pipeline and stage == f"decide/{LEDGER.name}":
-            last[incarnation] = max(unit, last.get(incarnation, -1))
+    for incarnation in manifests.incarnations(pipeline):
+        unit = lake.last_appended(LEDGER, f"{pipeline}/{incarnation}/decide")
+        last[incarnation] = max(unit, last.get(incarnation, -1))
     return [
         (incarnation, unit)
         for incarnation, unit in sorted(last.items())

@@ -100,9 +100,13 @@ class Tables:
 
     def has_appended(self, table: Table, app_id: str, unit: int) -> bool:
         """Whether `append_once` of this app id and unit, or of a later one, has been committed."""
+        return self.last_appended(table, app_id) >= unit
+
+    def last_appended(self, table: Table, app_id: str) -> int:
+        """The last unit that was appended by this app id; -1 for none."""
         opened = self.newest(table)
         last = None if opened is None else opened.transaction_version(f"{app_id}/{table.name}")
-        return last is not None and last >= unit
+        return -1 if last is None else last
 
     def version(self, table: Table) -> int:
         """The newest version; -1 when the table is not there."""

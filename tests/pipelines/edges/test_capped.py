@@ -83,7 +83,7 @@ def test_a_driver_that_dies_in_its_turn_keeps_nobody_waiting(
             workspace.run()
     workspace.run()
     assert said(workspace) == Counter([("t-1", "sent", None), ("t-2", "excluded", "lost_to_priority")])
-    assert workspace.lake.appended(LEDGER)[f"{APP_ID}/{LEDGER.name}"] == 5
+    assert workspace.lake.last_appended(LEDGER, APP_ID) == 5
     workspace.check()
 
 

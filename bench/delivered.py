@@ -7,6 +7,7 @@ measured a side asks here whether it delivered what it should. Not part of any m
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,10 +44,13 @@ def read_committed(client: Mapping[str, str], topic: str, timeout_s: float = 60.
     try:
         partitions = consumer.list_topics(topic, timeout=30.0).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
-        open_partitions = set(partitions)
+        open_partitions, heard = set(partitions), time.monotonic()
         while open_partitions:
-            found = consumer.consume(num_messages=50, timeout=timeout_s)
-            if not found:
+            # It waits for all 50 of them, or for the time given.
+            found = consumer.consume(num_messages=50, timeout=0.1)
+            if found:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > timeout_s:
                 raise TimeoutError(f"{topic}: nothing was read for {timeout_s:.0f} s")
             for message in found:
                 error = message.error()

@@ -97,8 +97,8 @@ def _renderer(
         person = customer.asDict(recursive=True)
         message_id = uuid5(campaign_id, run_id, customer.customer_id, channel)
         message = {"message_id": message_id, "customer_id": customer.customer_id, "locale": "en"}
-        make = _email if channel == "email" else _sms
-        return {**message, "variant": None, **make(sources, person, message_id, topic, links)}
+        made = _MAKERS[channel](sources, person, message_id, topic, links)
+        return {**message, "variant": None, **made}
 
     return render
 
@@ -134,6 +134,9 @@ def _sms(
         "encoding": GSM7 if is_gsm7 else UCS2,
         "segments": segments,
     }
+
+
+_MAKERS = {"email": _email, "sms": _sms}
 
 
 def _text(sources: dict[str, str], name: str, person: dict[str, Any]) -> str:

@@ -51,13 +51,10 @@ def main(arguments: list[str]) -> int:
     report = Report(OUT, shlex.join(["python", "-m", "bench.publish", *arguments]))
     with EmbeddedServers() as servers, tempfile.TemporaryDirectory(prefix="carillon-bench-") as scratch:
         stage = Stage(servers)
-        for channel in ("email", "sms"):
+        asked = {"email": (options.emails, options.naive_emails), "sms": (options.sms, options.naive_sms)}
+        for channel, (messages, naive_messages) in asked.items():
             if channel in parts:
-                sizes = {
-                    "messages": options.emails if channel == "email" else options.sms,
-                    "naive_messages": options.naive_emails if channel == "email" else options.naive_sms,
-                    "rounds": options.rounds,
-                }
+                sizes = {"messages": messages, "naive_messages": naive_messages, "rounds": options.rounds}
                 report.begin(channel, {**sizes, "sink_compression": options.sink_compression})
                 sides = Sides(stage, channel, Path(scratch), options.sink_compression)
                 measure(sides, stage, report, channel, sizes)

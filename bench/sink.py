@@ -1,7 +1,7 @@
 """The limit of publishing: batches that are ready, from Parquet through Spark's own Kafka sink.
 
 Invariant: key, value and headers are byte for byte what Carillon put on the topic. The sink decides, renders and
-records nothing, and it is at least once; its producers keep their defaults but for the compression, which is given.
+records nothing, and it is at least once; its producers keep their defaults but for the compression.
 """
 
 from __future__ import annotations

@@ -13,23 +13,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
-import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from bench.delivered import NotDeliveredError, read_committed
+from bench.job import RunningJob
 from bench.mailing import TRIGGERED, consents_to_reminders
 from bench.report import Report
 from bench.stage import Stage
 from pipelines.identity import uuid5
 
-_SUBMIT = str(Path(__file__).resolve().parent.parent / "spark-submit.sh")
 _LOG = Path("out/bench/latency.log")
 _IN, _OUT = "campaign.triggers", "email.send-batches"
 #: How long the stream may take to start, and to answer the last trigger.
@@ -47,7 +44,7 @@ def measure_latency(stage: Stage, report: Report, options: argparse.Namespace) -
     for name in (_IN, _OUT, "customer.events"):
         stage.empty(name)
     _stamp_by_broker(stage.client, (_IN, _OUT))
-    with _stream(stage) as job:
+    with RunningJob("send_triggered", stage.environment, _LOG) as job:
         warm = _send(stage.client, "warm", options.customers, rate, warm_up_s, job)
         counted = _send(stage.client, "counted", options.customers, rate, counted_s, job)
         _wait_for(warm + counted, job)
@@ -58,38 +55,20 @@ def measure_latency(stage: Stage, report: Report, options: argparse.Namespace) -
     report.add("latency", {"triggers": counted, "max_ms": found[-1]})
 
 
-@contextmanager
-def _stream(stage: Stage) -> Iterator[subprocess.Popen[bytes]]:
-    """The running job; asked to end at the end."""
-    _LOG.parent.mkdir(parents=True, exist_ok=True)
-    with _LOG.open("wb") as log:
-        job = subprocess.Popen(
-            [_SUBMIT, "send_triggered"], env=dict(stage.environment), stdout=log, stderr=log
-        )
-        try:
-            yield job
-        finally:
-            job.send_signal(signal.SIGTERM)
-            try:
-                job.wait(60.0)
-            except subprocess.TimeoutExpired:
-                job.kill()
-
-
 def _send(
     client: Mapping[str, str],
     prefix: str,
     customers: int,
     rate: int,
     seconds: int,
-    job: subprocess.Popen[bytes],
+    job: RunningJob,
 ) -> int:
     """So many triggers a second, evenly; how many there were."""
     producer = Producer({**client, "linger.ms": "0"})
     began, sent, number = time.monotonic(), 0, 0
     while sent < rate * seconds:
-        if job.poll() is not None:
-            raise NotDeliveredError(f"the stream ended with code {job.returncode}; log: {_LOG}")
+        if not job.is_running:
+            raise NotDeliveredError(f"the stream has ended; log: {_LOG}")
         due = min(int((time.monotonic() - began) * rate) + 1, rate * seconds)
         while sent < due:
             number += 1
@@ -111,10 +90,10 @@ def _send(
     return sent
 
 
-def _wait_for(triggers: int, job: subprocess.Popen[bytes]) -> None:
+def _wait_for(triggers: int, job: RunningJob) -> None:
     """Until the stream has said that so many messages are published; its word costs nothing to hear."""
     deadline = time.monotonic() + _START_S + _DRAIN_S
-    while time.monotonic() < deadline and job.poll() is None:
+    while time.monotonic() < deadline and job.is_running:
         if _published() >= triggers:
             return
         time.sleep(0.5)

@@ -6,18 +6,17 @@ driver, Python workers), each process at its own high water, added up; servers a
 
 from __future__ import annotations
 
-import subprocess
 import time
 from pathlib import Path
 
 from bench.decide import label, peak_memory_mb
 from bench.delivered import check_delivered
+from bench.job import RunningJob
 from bench.mailing import SCHEDULED, customers_for
 from bench.report import Report
 from bench.stage import Stage
 from schemas.channels import channel as channel_named
 
-_SUBMIT = str(Path(__file__).resolve().parent.parent / "spark-submit.sh")
 #: Between two looks; a high water mark outlives its moment: only the last instants of a process are missed.
 _LOOK_S = 0.2
 
@@ -38,12 +37,9 @@ def measure_memory(stage: Stage, report: Report, channel: str, sizes: list[int])
 
 def _run(stage: Stage, campaign_id: str, run_id: str, log: Path) -> tuple[int, float]:
     began, peak = time.monotonic(), 0
-    command = [_SUBMIT, "send_campaign", "--", "--campaign", campaign_id, "--run-id", run_id]
-    with log.open("wb") as out:
-        job = subprocess.Popen(command, env=dict(stage.environment), stdout=out, stderr=out)
-        while job.poll() is None:
+    arguments = ("--campaign", campaign_id, "--run-id", run_id)
+    with RunningJob("send_campaign", stage.environment, log, *arguments) as job:
+        while job.is_running:
             peak = max(peak, peak_memory_mb(job.pid))
             time.sleep(_LOOK_S)
-    if job.returncode != 0:
-        raise SystemExit(f"send_campaign ended with code {job.returncode}; its log: {log}")
     return peak, time.monotonic() - began

@@ -2,20 +2,24 @@
 
 Invariant: given the same rows in the same order, the chunks, batches and ids are the same; what was published before
 is not published again, but it is counted and its failures are reported again, so a resumed unit has full books.
-Runs on executors inside `mapInArrow`; shuffles recipients, never rendered text.
+Runs on executors inside `mapInArrow`; shuffles recipients, never rendered text. While one chunk's transaction waits for
+the broker, the next chunk is rendered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from threading import Event
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf import Channels
+from pipelines.ahead import ahead
 from pipelines.batches import BatchScope, SendBatch, cut_batches, oversized
 from pipelines.campaigns import Campaign
+from pipelines.chunks import groups, rechunk
 from pipelines.edges.control import ControlPoint, watch
 from pipelines.edges.progress import MarkerKey, Position
 from pipelines.edges.publisher import PublishTarget, Record, UnitCancelledError, cancel_unit, publish_chunk
@@ -67,6 +71,14 @@ _compiled: dict[str, CompiledCampaign] = {}
 
 
 @dataclass(frozen=True)
+class _Made:
+    """What a chunk becomes: the records of its transaction, and the account of it."""
+
+    account: list[AccountRow]
+    records: list[Record]
+
+
+@dataclass(frozen=True)
 class PublishPlan:
     """All a task must know; travels to the executors."""
 
@@ -92,35 +104,30 @@ def publish_task(plan: PublishPlan) -> Callable[[Iterator[pa.RecordBatch]], Iter
     send_partition, campaign_id, campaign_version, channel and those of `CompiledCampaign.assemble`."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for index, chunk in enumerate(rechunk(batches, plan.messages_per_transaction)):
+        is_ended = Event()
+        for index, chunk, made in ahead(_make_chunks(plan, batches, is_ended)):
             position = Position(plan.unit, index)
             if plan.control is not None and watch(plan.control).wait_while_paused() == "cancel":
+                is_ended.set()
                 key = plan.key(chunk["send_partition"][0].as_py())
                 if position > cancel_unit(plan.target, key, plan.unit):
                     yield _cancel(plan, chunk, index)
                     continue
             try:
-                yield _publish(plan, chunk, index)
+                yield _publish(plan, chunk, index, made or _make(plan, chunk, index))
             except UnitCancelledError:
+                is_ended.set()
                 yield _cancel(plan, chunk, index)
 
     return run
 
 
-def rechunk(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """Cut a stream of batches into tables of exactly `rows` rows (the last may be shorter)."""
-    waiting: list[pa.RecordBatch] = []
-    count = 0
-    for batch in batches:
-        waiting.append(batch)
-        count += batch.num_rows
-        while count >= rows:
-            table = pa.Table.from_batches(waiting)
-            yield table.slice(0, rows)
-            rest = table.slice(rows)
-            waiting, count = rest.to_batches(), rest.num_rows
-    if count:
-        yield pa.Table.from_batches(waiting)
+def _make_chunks(
+    plan: PublishPlan, batches: Iterator[pa.RecordBatch], is_ended: Event
+) -> Iterator[tuple[int, pa.Table, _Made | None]]:
+    """The chunks by their number, and what they become: None once the unit is known to be cancelled."""
+    for index, chunk in enumerate(rechunk(batches, plan.messages_per_transaction)):
+        yield index, chunk, None if is_ended.is_set() else _make(plan, chunk, index)
 
 
 def _cancel(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
@@ -147,11 +154,23 @@ def _cancel(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
     )
 
 
-def _publish(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
+def _publish(plan: PublishPlan, chunk: pa.Table, index: int, made: _Made) -> pa.RecordBatch:
+    """The account of a chunk that is published now, or was before."""
+    key = plan.key(chunk["send_partition"][0].as_py())
+    publish_chunk(plan.target, key, Position(plan.unit, index), made.records)
+    columns = list(zip(*made.account, strict=True))
+    return pa.RecordBatch.from_arrays(
+        [pa.array(column, type=field.type) for column, field in zip(columns, _ACCOUNT, strict=True)],
+        schema=_ACCOUNT,
+    )
+
+
+def _make(plan: PublishPlan, chunk: pa.Table, index: int) -> _Made:
+    """Render a chunk and cut it into records."""
     send_partition = chunk["send_partition"][0].as_py()
     account: list[AccountRow] = []
     records: list[Record] = []
-    for version, channel, rows in _groups(chunk):
+    for version, channel, rows in groups(chunk):
         campaign_id = plan.campaigns[version].campaign_id
         payloads, failures = _render(plan, version, channel, rows)
         for message_id, reason, detail in failures:
@@ -168,23 +187,7 @@ def _publish(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
         size = sum(len(record.value or b"") for record in made)
         counted = ("published", send_partition, index, campaign_id, channel, len(payloads), len(made), size)
         account.append((*counted, None, None, None))
-    publish_chunk(plan.target, plan.key(send_partition), Position(plan.unit, index), records)
-    columns = list(zip(*account, strict=True))
-    return pa.RecordBatch.from_arrays(
-        [pa.array(column, type=field.type) for column, field in zip(columns, _ACCOUNT, strict=True)],
-        schema=_ACCOUNT,
-    )
-
-
-def _groups(chunk: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
-    """The rows of each (campaign version, channel), in the order of their names; order within is kept."""
-    keys = (
-        chunk.select(["campaign_version", "channel"]).group_by(["campaign_version", "channel"]).aggregate([])
-    )
-    pairs = sorted(zip(keys["campaign_version"].to_pylist(), keys["channel"].to_pylist(), strict=True))
-    for version, channel in pairs:
-        mask = pc.and_(pc.equal(chunk["campaign_version"], version), pc.equal(chunk["channel"], channel))
-        yield version, channel, chunk if len(pairs) == 1 else chunk.filter(mask)
+    return _Made(account, records)
 
 
 def _render(

@@ -33,7 +33,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--naive-emails", type=int, default=40_000, help="emails of the naive job")
     parser.add_argument("--naive-sms", type=int, default=200_000, help="SMS of the naive job")
     parser.add_argument("--rounds", type=int, default=2, help="how often each side runs, in turn")
-    parser.add_argument("--sink-compressions", default="none,lz4", help="Spark's sink: the better one counts")
+    parser.add_argument(
+        "--sink-compressions", default="none,lz4,zstd", help="Spark's sink: the better one counts"
+    )
     parser.add_argument("--customers", type=int, default=1_000_000, help="the stream's audience")
     parser.add_argument("--triggers-per-s", type=int, default=200)
     parser.add_argument("--latency-s", type=int, default=120, help="seconds of triggers that count")

@@ -147,7 +147,7 @@ def measure(sides: Sides, stage: Stage, report: Report, channel: str, sizes: dic
 
 
 def ratios(channel: str, rates: dict[str, list[float]]) -> dict[str, Any]:
-    """Carillon's rate by the other's, of the medians over the rounds; the sink counts with its better compression."""
+    """Carillon's rate by the other's, of the medians over the rounds; the sink counts with its best compression."""
     middle = {side: statistics.median(found) for side, found in rates.items()}
     middle["spark_sink"] = max(rate for side, rate in middle.items() if side.startswith("spark_sink_"))
     pairs = {"run_vs_naive": ("run", "naive"), "publish_vs_spark_sink": ("publish", "spark_sink")}

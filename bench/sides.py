@@ -87,11 +87,12 @@ class Sides:
         runner = UnitRunner(stage.spark, stage.settings, pipeline, incarnation, 1 + self._incarnations)
         manifest = runner.manifests.find(f"{pipeline}/run", UNIT)
         assert manifest is not None
-        versions, audience = runner.pinned(manifest)
+        versions = runner.pinned(manifest)
+        decided = runner.recorder.recorded(UNIT, manifest, is_large=True)
         return self._rate(
             "publish",
             messages,
-            lambda: runner.publish(UNIT, manifest, versions, audience, True, Books()),
+            lambda: runner.publish(UNIT, manifest, versions, decided, Books()),
         )
 
     def naive(self, audience: DataFrame, run_id: str, messages: int) -> float:

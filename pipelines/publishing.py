@@ -2,13 +2,14 @@
 
 Invariant: given the same rows in the same order, the chunks, batches and ids are the same; what was published before
 is not published again, but it is counted and its failures are reported again, so a resumed unit has full books.
-Runs on executors inside `mapInArrow`; shuffles recipients, never rendered text. While one chunk's transaction waits for
-the broker, the next chunk is rendered.
+Runs on executors inside `mapInArrow`, and for the few messages of an epoch on the driver; shuffles recipients, never
+rendered text. While one chunk's transaction waits for the broker, the next chunk is rendered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
@@ -17,14 +18,14 @@ import pyarrow.compute as pc
 
 from conf import Channels
 from pipelines.ahead import ahead
-from pipelines.batches import BatchScope, SendBatch, cut_batches, oversized
+from pipelines.batches import BatchScope, SendBatch, cut_batches
 from pipelines.campaigns import Campaign
 from pipelines.chunks import groups, rechunk
 from pipelines.edges.control import ControlPoint, watch
 from pipelines.edges.progress import MarkerKey, Position
 from pipelines.edges.publisher import PublishTarget, Record, UnitCancelledError, cancel_unit, publish_chunk
 from pipelines.links import LinkSettings
-from pipelines.messages import CompiledCampaign, compile_campaign
+from pipelines.payloads import render_payloads
 from schemas.channels import channel as channel_named
 from schemas.reasons import reason as reason_named
 
@@ -64,10 +65,12 @@ _ACCOUNT = pa.schema(
         ("detail", pa.string()),
     ]
 )
+#: Of the account: what a correction of the ledger is made of.
+FAILURE_COLUMNS = ("message_id", "outcome", "reason", "detail")
 AccountRow = tuple[str, int, int, str, str, int, int, int, str | None, str | None, str | None]
 
-#: Compiled campaigns of this worker by digest: compiling costs more than rendering a batch.
-_compiled: dict[str, CompiledCampaign] = {}
+#: More than there are cores, since a commit is mostly waiting.
+_WAITING_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class PublishPlan:
     target: PublishTarget
     pipeline: str
     incarnation: str
+    lake: str
     term: int
     unit: int
     clock: str
@@ -96,7 +100,27 @@ class PublishPlan:
     control: ControlPoint | None
 
     def key(self, send_partition: int) -> MarkerKey:
-        return MarkerKey(self.pipeline, self.incarnation, self.term, send_partition)
+        return MarkerKey(self.pipeline, self.incarnation, self.term, send_partition, self.lake)
+
+
+def publish_few(plan: PublishPlan, rows: pa.Table) -> pa.Table:
+    """Publish from this process what `publish_task` would from others; returns the account. Commits wait for the
+    broker, so that several send partitions wait at once."""
+    task = publish_task(plan)
+    partitions = []
+    for send_partition in sorted(rows["send_partition"].unique().to_pylist()):
+        own = rows.filter(pc.equal(rows["send_partition"], send_partition)).sort_by("message_id")
+        partitions.append(own.combine_chunks().to_batches())
+    with ThreadPoolExecutor(_WAITING_AT_ONCE) as pool:
+        accounts = list(pool.map(lambda batches: list(task(iter(batches))), partitions))
+    return pa.Table.from_batches([batch for batches in accounts for batch in batches], schema=_ACCOUNT)
+
+
+def with_customers(sent: pa.Table, customers: pa.Table) -> pa.Table:
+    """The decisions with the `customer` of each; `customers` may name one several times."""
+    places = {name: row for row, name in enumerate(customers["customer_id"].to_pylist())}
+    rows = pa.array([places[name] for name in sent["customer_id"].to_pylist()], pa.int64())
+    return sent.append_column("customer", customers["customer"].take(rows))
 
 
 def publish_task(plan: PublishPlan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -172,44 +196,20 @@ def _make(plan: PublishPlan, chunk: pa.Table, index: int) -> _Made:
     records: list[Record] = []
     for version, channel, rows in groups(chunk):
         campaign_id = plan.campaigns[version].campaign_id
-        payloads, failures = _render(plan, version, channel, rows)
+        limits = plan.channels.limits(channel)
+        payloads, failures = render_payloads(plan.campaigns[version], plan.links, limits, channel, rows)
         for message_id, reason, detail in failures:
             outcome = reason_named(reason).decision
             account.append(
                 (outcome, send_partition, index, campaign_id, channel, 1, 0, 0, message_id, reason, detail)
             )
         scope = BatchScope(plan.pipeline, plan.unit, send_partition, index, channel, campaign_id, version)
-        made = [
-            to_record(batch, plan.clock)
-            for batch in cut_batches(payloads, scope, plan.channels.limits(channel))
-        ]
+        made = [to_record(batch, plan.clock) for batch in cut_batches(payloads, scope, limits)]
         records.extend(made)
         size = sum(len(record.value or b"") for record in made)
         counted = ("published", send_partition, index, campaign_id, channel, len(payloads), len(made), size)
         account.append((*counted, None, None, None))
     return _Made(account, records)
-
-
-def _render(
-    plan: PublishPlan, version: str, channel: str, rows: pa.Table
-) -> tuple[pa.LargeBinaryArray, list[tuple[str, str, str]]]:
-    """The payloads of those that rendered, and (message_id, reason, detail) of the others."""
-    compiled = _compiled.get(version)
-    if compiled is None:
-        compiled = _compiled[version] = compile_campaign(plan.campaigns[version], plan.links)
-    batch = rows.combine_chunks().to_batches()[0]
-    assembled = compiled.assemble(channel, batch)
-    limits = plan.channels.limits(channel)
-    ids = batch["message_id"]
-    failures = [(ids[failure.row].as_py(), failure.reason, failure.detail) for failure in assembled.failures]
-    too_large = oversized(assembled.payloads, limits)
-    for row in pc.indices_nonzero(too_large).to_pylist():
-        size = len(assembled.payloads[row].as_py())
-        detail = f"the message has {size} bytes; a batch holds at most {limits.batch_bytes_max}"
-        failures.append((ids[row].as_py(), "message_too_large", detail))
-    kept = pc.and_(pc.is_valid(assembled.payloads), pc.invert(too_large))
-    payloads = assembled.payloads if pc.all(kept).as_py() else assembled.payloads.filter(kept)
-    return payloads, failures
 
 
 def to_record(batch: SendBatch, clock: str) -> Record:

@@ -11,7 +11,7 @@ import re
 
 from pyspark.errors import PySparkException
 
-from pipelines.edges.progress import FencedError, ProgressUnreadableError
+from pipelines.edges.progress import FencedError, ForeignMarkerError, ProgressUnreadableError
 from pipelines.edges.publisher import ProducerFencedError, PublishError
 from pipelines.errors import ServerError
 
@@ -62,6 +62,9 @@ def _from_executor(text: str) -> Exception | None:
         if name in (FencedError.__name__, ProducerFencedError.__name__):
             found = re.match(r"pipeline '(.*?)' was taken over", message)
             return FencedError(found.group(1) if found else "?")
+        if name == ForeignMarkerError.__name__:
+            found = re.search(r"progress of pipeline '(.*?)' from another lake", message)
+            return ForeignMarkerError(found.group(1) if found else "?")
         for kind in (PublishError, ProgressUnreadableError):
             if name == kind.__name__:
                 return kind(message)

@@ -79,7 +79,7 @@ def run_campaign(
         pipeline,
         {campaign_id},
         lambda _spark, manifest, versions, audience: make_run_work(
-            run_id, manifest, versions, audience, settings.decide
+            run_id, manifest, versions, audience(), settings.decide
         ),
         say,
     )

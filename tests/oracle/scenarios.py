@@ -81,6 +81,10 @@ def campaigns(draw: st.DrawFn, number: int) -> Campaign:
         trigger["delay"] = delay
     if draw(rarely(True)):
         trigger["expires_after"] = "3 days"
+    if draw(st.booleans()):
+        trigger["reentry"] = draw(
+            st.sampled_from(("once", {"once_per": "1 minute"}, {"once_per": "61 seconds"}))
+        )
     keys: Row = {
         "trigger": trigger,
         "topic": draw(st.sampled_from(("marketing", "reminders", "transactional"))),
@@ -144,7 +148,7 @@ def scenarios(draw: st.DrawFn, number: int) -> Scenario:
             "is_repeated": draw(rarely(True, False)),
             "is_due": draw(st.sampled_from((None, None, False, True))),
             "cancelled_by": draw(rarely("e-9")),
-            "reentered": draw(rarely({"sent_at": now - 60 * SECOND, "source_id": "t-0"})),
+            "entries": draw(rarely([{"sent_at": now - 60 * SECOND, "source_id": "t-0", "data": "{}"}])),
             "campaign_id": campaign.campaign_id if campaign else f"unknown_{number}",
             "campaign_version": "digest" if campaign else None,
             "campaign_status": campaign.status if campaign else None,

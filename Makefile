@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 CUSTOMERS ?= 20000
 DRILLS ?=
+BENCH ?=
 PYTHON ?= python3
 BIN := .venv/bin
 # Another list of requirements is another stamp, so that .venv is brought up to date exactly when needed.
@@ -15,7 +16,7 @@ STAMP := .venv/.requirements-$(shell cat requirements.txt setup.py | cksum | cut
 export PYTHON
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help venv jars demo dev test test-fast lint types format bench-render bench-decide fuzz drills clean
+.PHONY: help venv jars demo dev test test-fast lint types format bench bench-render bench-decide fuzz drills clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +57,9 @@ format: venv  ## rewrite the code as ruff wants it
 
 types: venv  ## mypy --strict
 	@$(BIN)/mypy
+
+bench: jars  ## publishing against Spark's Kafka sink and the usual way, latency, memory; BENCH="--only sms"
+	@$(BIN)/python -m bench.publish $(BENCH)
 
 bench-render: venv  ## messages rendered per second, beside Jinja2
 	@$(BIN)/python -m bench.render

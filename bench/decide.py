@@ -145,9 +145,9 @@ def peak_memory_mb(root: int) -> int:
         process = waiting.pop()
         try:
             status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-            waiting += map(
-                int, Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
-            )
+            # A child belongs to the thread that started it, and the JVM starts Python from threads of its own.
+            for task in Path(f"/proc/{process}/task").iterdir():
+                waiting += map(int, (task / "children").read_text(encoding="ascii").split())
         except OSError:
             continue
         total += next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)

@@ -3,22 +3,24 @@
 Invariant: given the same rows in the same order, the chunks, batches and ids are the same; what was published before
 is not published again, but it is counted and its failures are reported again, so a resumed unit has full books.
 Runs on executors inside `mapInArrow`, and for the few messages of an epoch on the driver; shuffles recipients, never
-rendered text.
+rendered text. While one chunk's transaction waits for the broker, the next chunk is rendered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
+from threading import Event
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf import Channels
-from pipelines.batches import BatchScope, SendBatch, cut_batches, oversized
+from pipelines.ahead import ahead
+from pipelines.batches import BatchScope, SendBatch, cut_batches
 from pipelines.campaigns import Campaign
+from pipelines.chunks import groups, rechunk
 from pipelines.edges.control import ControlPoint, watch
 from pipelines.edges.progress import MarkerKey, Position
 from pipelines.edges.publisher import (
@@ -30,7 +32,7 @@ from pipelines.edges.publisher import (
     publish_chunk,
 )
 from pipelines.links import LinkSettings
-from pipelines.messages import CompiledCampaign, compile_campaign
+from pipelines.payloads import render_payloads
 from schemas.channels import channel as channel_named
 from schemas.reasons import reason as reason_named
 
@@ -74,16 +76,20 @@ _ACCOUNT = pa.schema(
 FAILURE_COLUMNS = ("message_id", "outcome", "reason", "detail")
 AccountRow = tuple[str, int, int, str, str, int, int, int, str | None, str | None, str | None]
 
-#: Compiled campaigns of this worker by digest: compiling costs more than rendering a batch.
-_compiled: dict[str, CompiledCampaign] = {}
-#: Rendering is the interpreter's work: threads share it and do not render at once.
-_rendering = Lock()
 #: More than there are cores, since a commit is mostly waiting.
 _WAITING_AT_ONCE = 8
 #: As `spark.task.maxFailures`: the new attempt's producer aborts what the last one left open, and reads the markers.
 _ATTEMPTS = 4
 
 Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a chunk becomes: the records of its transaction, and the account of it."""
+
+    account: list[AccountRow]
+    records: list[Record]
 
 
 @dataclass(frozen=True)
@@ -144,35 +150,30 @@ def publish_task(plan: PublishPlan) -> Task:
     send_partition, campaign_id, campaign_version, channel and those of `CompiledCampaign.assemble`."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for index, chunk in enumerate(rechunk(batches, plan.messages_per_transaction)):
+        is_ended = Event()
+        for index, chunk, made in ahead(_make_chunks(plan, batches, is_ended)):
             position = Position(plan.unit, index)
             if plan.control is not None and watch(plan.control).wait_while_paused() == "cancel":
+                is_ended.set()
                 key = plan.key(chunk["send_partition"][0].as_py())
                 if position > cancel_unit(plan.target, key, plan.unit):
                     yield _cancel(plan, chunk, index)
                     continue
             try:
-                yield _publish(plan, chunk, index)
+                yield _publish(plan, chunk, index, made or _make(plan, chunk, index))
             except UnitCancelledError:
+                is_ended.set()
                 yield _cancel(plan, chunk, index)
 
     return run
 
 
-def rechunk(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """Cut a stream of batches into tables of exactly `rows` rows (the last may be shorter)."""
-    waiting: list[pa.RecordBatch] = []
-    count = 0
-    for batch in batches:
-        waiting.append(batch)
-        count += batch.num_rows
-        while count >= rows:
-            table = pa.Table.from_batches(waiting)
-            yield table.slice(0, rows)
-            rest = table.slice(rows)
-            waiting, count = rest.to_batches(), rest.num_rows
-    if count:
-        yield pa.Table.from_batches(waiting)
+def _make_chunks(
+    plan: PublishPlan, batches: Iterator[pa.RecordBatch], is_ended: Event
+) -> Iterator[tuple[int, pa.Table, _Made | None]]:
+    """The chunks by their number, and what they become: None once the unit is known to be cancelled."""
+    for index, chunk in enumerate(rechunk(batches, plan.messages_per_transaction)):
+        yield index, chunk, None if is_ended.is_set() else _make(plan, chunk, index)
 
 
 def _cancel(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
@@ -199,67 +200,38 @@ def _cancel(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
     )
 
 
-def _publish(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
-    send_partition = chunk["send_partition"][0].as_py()
-    account: list[AccountRow] = []
-    records: list[Record] = []
-    for version, channel, rows in _groups(chunk):
-        campaign_id = plan.campaigns[version].campaign_id
-        with _rendering:
-            payloads, failures = _render(plan, version, channel, rows)
-        for message_id, reason, detail in failures:
-            outcome = reason_named(reason).decision
-            account.append(
-                (outcome, send_partition, index, campaign_id, channel, 1, 0, 0, message_id, reason, detail)
-            )
-        scope = BatchScope(plan.pipeline, plan.unit, send_partition, index, channel, campaign_id, version)
-        made = [
-            to_record(batch, plan.clock)
-            for batch in cut_batches(payloads, scope, plan.channels.limits(channel))
-        ]
-        records.extend(made)
-        size = sum(len(record.value or b"") for record in made)
-        counted = ("published", send_partition, index, campaign_id, channel, len(payloads), len(made), size)
-        account.append((*counted, None, None, None))
-    publish_chunk(plan.target, plan.key(send_partition), Position(plan.unit, index), records)
-    columns = list(zip(*account, strict=True))
+def _publish(plan: PublishPlan, chunk: pa.Table, index: int, made: _Made) -> pa.RecordBatch:
+    """The account of a chunk that is published now, or was before."""
+    key = plan.key(chunk["send_partition"][0].as_py())
+    publish_chunk(plan.target, key, Position(plan.unit, index), made.records)
+    columns = list(zip(*made.account, strict=True))
     return pa.RecordBatch.from_arrays(
         [pa.array(column, type=field.type) for column, field in zip(columns, _ACCOUNT, strict=True)],
         schema=_ACCOUNT,
     )
 
 
-def _groups(chunk: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
-    """The rows of each (campaign version, channel), in the order of their names; order within is kept."""
-    keys = (
-        chunk.select(["campaign_version", "channel"]).group_by(["campaign_version", "channel"]).aggregate([])
-    )
-    pairs = sorted(zip(keys["campaign_version"].to_pylist(), keys["channel"].to_pylist(), strict=True))
-    for version, channel in pairs:
-        mask = pc.and_(pc.equal(chunk["campaign_version"], version), pc.equal(chunk["channel"], channel))
-        yield version, channel, chunk if len(pairs) == 1 else chunk.filter(mask)
-
-
-def _render(
-    plan: PublishPlan, version: str, channel: str, rows: pa.Table
-) -> tuple[pa.LargeBinaryArray, list[tuple[str, str, str]]]:
-    """The payloads of those that rendered, and (message_id, reason, detail) of the others."""
-    compiled = _compiled.get(version)
-    if compiled is None:
-        compiled = _compiled[version] = compile_campaign(plan.campaigns[version], plan.links)
-    batch = rows.combine_chunks().to_batches()[0]
-    assembled = compiled.assemble(channel, batch)
-    limits = plan.channels.limits(channel)
-    ids = batch["message_id"]
-    failures = [(ids[failure.row].as_py(), failure.reason, failure.detail) for failure in assembled.failures]
-    too_large = oversized(assembled.payloads, limits)
-    for row in pc.indices_nonzero(too_large).to_pylist():
-        size = len(assembled.payloads[row].as_py())
-        detail = f"the message has {size} bytes; a batch holds at most {limits.batch_bytes_max}"
-        failures.append((ids[row].as_py(), "message_too_large", detail))
-    kept = pc.and_(pc.is_valid(assembled.payloads), pc.invert(too_large))
-    payloads = assembled.payloads if pc.all(kept).as_py() else assembled.payloads.filter(kept)
-    return payloads, failures
+def _make(plan: PublishPlan, chunk: pa.Table, index: int) -> _Made:
+    """Render a chunk and cut it into records."""
+    send_partition = chunk["send_partition"][0].as_py()
+    account: list[AccountRow] = []
+    records: list[Record] = []
+    for version, channel, rows in groups(chunk):
+        campaign_id = plan.campaigns[version].campaign_id
+        limits = plan.channels.limits(channel)
+        payloads, failures = render_payloads(plan.campaigns[version], plan.links, limits, channel, rows)
+        for message_id, reason, detail in failures:
+            outcome = reason_named(reason).decision
+            account.append(
+                (outcome, send_partition, index, campaign_id, channel, 1, 0, 0, message_id, reason, detail)
+            )
+        scope = BatchScope(plan.pipeline, plan.unit, send_partition, index, channel, campaign_id, version)
+        made = [to_record(batch, plan.clock) for batch in cut_batches(payloads, scope, limits)]
+        records.extend(made)
+        size = sum(len(record.value or b"") for record in made)
+        counted = ("published", send_partition, index, campaign_id, channel, len(payloads), len(made), size)
+        account.append((*counted, None, None, None))
+    return _Made(account, records)
 
 
 def to_record(batch: SendBatch, clock: str) -> Record:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.batches import BatchScope, SendBatch
-from pipelines.publishing import rechunk, to_record
+from pipelines.chunks import rechunk
+from pipelines.publishing import to_record
 
 
 @given(st.lists(st.integers(0, 30), max_size=12), st.integers(1, 25))

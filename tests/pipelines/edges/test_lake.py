@@ -42,7 +42,7 @@ def test_two_drivers_that_record_one_unit_at_the_same_time_record_it_once(
             driver.join()
     assert failures == []
     assert sorted(row.unit for row in lake.read(LEDGER).collect()) == [0, 1, 2, 3]
-    assert lake.appended(LEDGER) == {"run-x/run/decide/ledger": 3}
+    assert lake.last_appended(LEDGER, "run-x/run/decide") == 3
 
 
 def test_an_append_of_a_turn_that_was_taken_over_is_skipped(spark: SparkSession, settings: Settings) -> None:

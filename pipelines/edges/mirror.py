@@ -38,19 +38,21 @@ class TableFiles(Generic[Held]):
         self._make = make
         self.held: dict[str, Held] = {}
 
-    def refresh(self, is_asked: Callable[[dict[str, Any]], bool] = lambda _: True) -> None:
-        """Learn of new files, forget those that are gone; a file that is not asked for is not read."""
+    def refresh(self, is_asked: Callable[[pa.Table], pa.Array] | None = None) -> None:
+        """Learn of new files, forget those that are gone; a file that is not asked for, by what Delta's log says of it,
+        is not read."""
         opened = self._tables.newest(self._table)
         if opened is None:
             self.held.clear()
             return
-        names = [a["path"] for a in pa.table(opened.get_add_actions(flatten=True)).to_pylist() if is_asked(a)]
+        files = pa.table(opened.get_add_actions(flatten=True))
+        names = (files if is_asked is None else files.filter(is_asked(files)))["path"].to_pylist()
         self.held = {name: self.held[name] for name in names if name in self.held}
         new = [name for name in names if name not in self.held]
         if new:
             with ThreadPoolExecutor(_FETCHES) as pool:
-                files = _filesystem(opened)
-                read = pool.map(lambda name: self._make(_read(files, name, self._columns)), new)
+                system = _filesystem(opened)
+                read = pool.map(lambda name: self._make(_read(system, name, self._columns)), new)
                 self.held |= dict(zip(new, read, strict=True))
 
 
@@ -116,9 +118,12 @@ _BEYOND = np.array([(2**64 - 1, 2**64 - 1)], _ID)
 _MERGED_AT = 64
 
 
-def _is_of_triggers(action: dict[str, Any]) -> bool:
+def _is_of_triggers(files: pa.Table) -> pa.Array:
     # The files of runs hold nothing else, so that a million rows are left out at a time.
-    return not (action.get("min.source") == action.get("max.source") == "run")
+    if "min.source" not in files.column_names:
+        return pa.repeat(True, files.num_rows)
+    is_run = [pc.fill_null(pc.equal(files[name], "run"), False) for name in ("min.source", "max.source")]
+    return pc.invert(pc.and_(*is_run))
 
 
 def _fingerprints(rows: pa.Table) -> np.ndarray:

@@ -7,7 +7,6 @@ Held are the columns that caps and re-entry rules read, some 80 bytes a message,
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +18,7 @@ from schemas.tables import table
 
 LEDGER = table("ledger")
 _READ = ("stage", "decision", "customer_id", "decided_at", *SENT_COLUMNS[2:])
+_DAY = "partition.decided_date"
 #: Few distinct values in many rows.
 _REPEATED = ("campaign_id", "category", "channel", "source_id", "data")
 _SCHEMA = pa.schema(
@@ -38,7 +38,9 @@ class SentMessages:
     def of(self, customer_ids: pa.Array, since: datetime | None) -> pa.Table:
         """What was sent to these customers since that day, in the columns `SENT_COLUMNS`, as of the newest version."""
         first = date.min if since is None else since.date()
-        self._files.refresh(lambda action: _day(action) >= first)
+        self._files.refresh(
+            lambda files: pc.greater_equal(pc.cast(files[_DAY], pa.date32()), pa.scalar(first))
+        )
         held = self._files.held.values()
         asked = pc.unique(customer_ids)
         found = [rows.filter(pc.is_in(rows["customer_id"], value_set=asked)) for rows, _ in held]
@@ -46,11 +48,6 @@ class SentMessages:
         stopped = {key for _, keys in held for key in keys}
         keys = zip(sent["message_id"].to_pylist(), sent["at"].to_pylist(), strict=True)
         return sent.filter(pa.array([key not in stopped for key in keys], pa.bool_()))
-
-
-def _day(action: dict[str, Any]) -> date:
-    day = action["partition.decided_date"]
-    return day if isinstance(day, date) else date.fromisoformat(day)
 
 
 def _select(rows: pa.Table) -> tuple[pa.Table, list[tuple[str, datetime]]]:

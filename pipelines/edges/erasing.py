@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -20,11 +20,24 @@ from pipelines.edges.tables import Tables, literal
 from pipelines.suppression import suppressed_value
 from schemas.tables import table
 
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
 #: Earlier versions of the tables stay readable for so long: a week, as Delta's own default.
 RETENTION_HOURS = 168
 #: Tables whose rows of an erased customer are deleted; the ledger's are given a pseudonym.
 _DELETED_FROM = ("audience", "consents", "cancellations", "holds")
 _DIGEST = "encode(sha256(customer_id), 'hex')"
+_SOURCE_DIGEST = "encode(sha256(source_id), 'hex')"
+#: What becomes of a decision: who and what it was about goes, the outcome, its reason and the message id stay. A
+#: producer's ids may be made of the customer's; the words of gates and templates may quote what was in the data.
+_PSEUDONYMS = {
+    "customer_id": f"concat('erased-', substr({_DIGEST}, 1, 32))",
+    "source_id": f"CASE WHEN source = 'run' THEN source_id ELSE concat('erased-', substr({_SOURCE_DIGEST}, 1, 32)) END",
+    "data": "NULL",
+    "detail": "NULL",
+    "gates": "NULL",
+}
 
 
 def suppress(tables: Tables, rows: Iterable[dict[str, Any]], by: str) -> int:
@@ -62,18 +75,21 @@ def erase(tables: Tables, objects: ObjectStore, digests: list[str]) -> dict[str,
     is_theirs = f"{_DIGEST} IN ({', '.join(map(literal, digests))})"
     changed = {}
     for name in _DELETED_FROM:
-        found = tables.find(table(name))
-        before = found.version() if found else None
-        counted = found.delete(is_theirs) if found else {}
-        changed[name] = int(counted.get("num_deleted_rows") or 0)
-        if found and name == "audience" and changed[name]:
-            _promote(objects, int(before or 0), found.version(), changed[name])
-    ledger = tables.find(table("ledger"))
-    if ledger:
-        pseudonym = f"concat('erased-', substr({_DIGEST}, 1, 32))"
-        counted = ledger.update(predicate=is_theirs, updates={"customer_id": pseudonym, "data": "NULL"})
+        deleted = tables.rewrite(table(name), lambda found: _delete(found, is_theirs))
+        changed[name], before, after = deleted or (0, 0, 0)
+        if name == "audience" and changed[name]:
+            _promote(objects, before, after, changed[name])
+    counted = tables.rewrite(table("ledger"), lambda found: found.update(_PSEUDONYMS, predicate=is_theirs))
+    if counted is not None:
         changed["ledger"] = int(counted["num_updated_rows"])
     return changed
+
+
+def _delete(found: DeltaTable, condition: str) -> tuple[int, int, int]:
+    """How many rows were deleted, and the versions before and after."""
+    before = found.version()
+    counted = found.delete(condition)
+    return int(counted.get("num_deleted_rows") or 0), before, found.version()
 
 
 def _promote(objects: ObjectStore, before: int, after: int, removed: int) -> None:
@@ -86,13 +102,16 @@ def _promote(objects: ObjectStore, before: int, after: int, removed: int) -> Non
         pointer.promote(Snapshot(**{**known, "version": after, "rows": snapshot.rows - removed}))
 
 
-def vacuum(tables: Tables) -> int:
-    """Delete the files of versions older than the retention; returns how many."""
+def vacuum(tables: Tables, hours: int = RETENTION_HOURS) -> int:
+    """Delete the files of versions older than this; returns how many. Fewer hours than the retention may take files
+    from a unit that is under way."""
     deleted = 0
     for name in (*_DELETED_FROM, "ledger"):
         found = tables.find(table(name))
         if found:
-            deleted += len(found.vacuum(retention_hours=RETENTION_HOURS, dry_run=False))
+            is_usual = hours >= RETENTION_HOURS
+            files = found.vacuum(hours, dry_run=False, enforce_retention_duration=is_usual)
+            deleted += len(files)
     return deleted
 
 

@@ -19,6 +19,7 @@ from pipelines.campaigns import Campaign
 from pipelines.edges.control import ControlPoint, watch
 from pipelines.edges.progress import MarkerKey, Position
 from pipelines.edges.publisher import PublishTarget, Record, UnitCancelledError, cancel_unit, publish_chunk
+from pipelines.lanes import URGENT, lane
 from pipelines.links import LinkSettings
 from pipelines.messages import CompiledCampaign, compile_campaign
 from schemas.channels import channel as channel_named
@@ -88,7 +89,7 @@ class PublishPlan:
 
 
 def publish_task(plan: PublishPlan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The function for `mapInArrow`. Input: one send partition's sent decisions, ordered by message_id, with columns
+    """The function for `mapInArrow`. Input: one send partition's sent decisions, in `publish_order`, with columns
     send_partition, campaign_id, campaign_version, channel and those of `CompiledCampaign.assemble`."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -151,7 +152,7 @@ def _publish(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
     send_partition = chunk["send_partition"][0].as_py()
     account: list[AccountRow] = []
     records: list[Record] = []
-    for version, channel, rows in _groups(chunk):
+    for version, channel, rows in _groups(plan, chunk):
         campaign_id = plan.campaigns[version].campaign_id
         payloads, failures = _render(plan, version, channel, rows)
         for message_id, reason, detail in failures:
@@ -161,7 +162,7 @@ def _publish(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
             )
         scope = BatchScope(plan.pipeline, plan.unit, send_partition, index, channel, campaign_id, version)
         made = [
-            to_record(batch, plan.clock)
+            to_record(batch, plan.clock, lane(plan.campaigns[version]))
             for batch in cut_batches(payloads, scope, plan.channels.limits(channel))
         ]
         records.extend(made)
@@ -176,12 +177,13 @@ def _publish(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
     )
 
 
-def _groups(chunk: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
-    """The rows of each (campaign version, channel), in the order of their names; order within is kept."""
+def _groups(plan: PublishPlan, chunk: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
+    """The rows of each (campaign version, channel), urgent ones first, then by their names; order within is kept."""
     keys = (
         chunk.select(["campaign_version", "channel"]).group_by(["campaign_version", "channel"]).aggregate([])
     )
-    pairs = sorted(zip(keys["campaign_version"].to_pylist(), keys["channel"].to_pylist(), strict=True))
+    named = zip(keys["campaign_version"].to_pylist(), keys["channel"].to_pylist(), strict=True)
+    pairs = sorted(named, key=lambda pair: (lane(plan.campaigns[pair[0]]) != URGENT, *pair))
     for version, channel in pairs:
         mask = pc.and_(pc.equal(chunk["campaign_version"], version), pc.equal(chunk["channel"], channel))
         yield version, channel, chunk if len(pairs) == 1 else chunk.filter(mask)
@@ -209,8 +211,8 @@ def _render(
     return payloads, failures
 
 
-def to_record(batch: SendBatch, clock: str) -> Record:
-    """The Kafka record of a send batch: CloudEvents 1.0, binary content mode (Kafka protocol binding)."""
+def to_record(batch: SendBatch, clock: str, lane_name: str) -> Record:
+    """The Kafka record of a send batch: CloudEvents 1.0, binary content mode (Kafka protocol binding), in its lane."""
     channel = channel_named(batch.scope.channel)
     headers = {
         "ce_id": batch.batch_id,
@@ -221,6 +223,7 @@ def to_record(batch: SendBatch, clock: str) -> Record:
         "content-type": "application/json",
         "campaign_id": batch.scope.campaign_id,
         "message_count": str(batch.message_count),
+        "lane": lane_name,
     }
     pairs = tuple((name, value.encode()) for name, value in headers.items())
-    return Record(channel.topic, batch.batch_id.encode(), batch.value, pairs)
+    return Record(channel.topic, batch.batch_id.encode(), batch.value, pairs, lane=lane_name)

@@ -29,6 +29,7 @@ from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
 from pipelines.edges.rates import Rates
 from pipelines.edges.terms import driver_name
+from pipelines.lanes import publish_order
 from pipelines.links import link_settings
 from pipelines.match import check_conditions
 from pipelines.publishing import ACCOUNT_COLUMNS, PUBLISHED_COLUMNS, PublishPlan, publish_task
@@ -184,7 +185,7 @@ class UnitRunner:
         )
         account = (
             joined.repartitionById(manifest.send_partitions, F.col("send_partition"))
-            .sortWithinPartitions("message_id")
+            .sortWithinPartitions(*publish_order(versions))
             .mapInArrow(publish_task(plan), ACCOUNT_COLUMNS)
             .persist()
         )

@@ -31,7 +31,6 @@ POLICY_FIELDS: dict[str, str] = {
     "default_time_zone": "string",
     "category": "string",
     "priority": "int",
-    "lane": "string",
     "delay": "struct<kind string, seconds bigint, minute int, weekday int>",
     "expires_after_s": "bigint",
     "reentry": "struct<kind string, seconds bigint, property string>",
@@ -57,7 +56,6 @@ def policy_row(campaign: CampaignSpec, house: Decide = NO_RULES) -> dict[str, An
         "default_time_zone": campaign.default_time_zone,
         "category": campaign.category or campaign.topic,
         "priority": campaign.priority,
-        "lane": lane(campaign),
         "delay": _delay(trigger.delay) if trigger and trigger.delay else None,
         "expires_after_s": span_seconds(trigger.expires_after) if trigger and trigger.expires_after else None,
         "reentry": _reentry(trigger.reentry) if trigger and trigger.reentry else None,
@@ -76,12 +74,6 @@ def policy_row(campaign: CampaignSpec, house: Decide = NO_RULES) -> dict[str, An
 def policy_literal(campaign: CampaignSpec, house: Decide = NO_RULES) -> Column:
     """The same as a constant: Spark folds it, and with it every gate whose rule is not declared."""
     return F.from_json(F.lit(json.dumps(policy_row(campaign, house))), POLICY_TYPE)
-
-
-def lane(campaign: CampaignSpec) -> str:
-    """The declared lane, or the default: what a customer has just asked for is urgent."""
-    is_awaited = campaign.kind == "triggered" and campaign.topic == "transactional"
-    return campaign.lane or ("urgent" if is_awaited else "bulk")
 
 
 def _delay(text: str) -> dict[str, Any]:

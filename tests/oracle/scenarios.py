@@ -157,6 +157,7 @@ def scenarios(draw: st.DrawFn, number: int) -> Scenario:
                 "decision_id": f"{name}-{channel}",
                 "granted": draw(st.sampled_from((True, True, True, True, False, None))),
                 "suppressed_by": draw(rarely("hard_bounce")),
+                "outside_of": draw(rarely("country = 'AT'")),
             }
             rows.append(candidate_row(**common, **own))
     return Scenario(campaign, house, now, tuple(rows))

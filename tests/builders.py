@@ -161,6 +161,7 @@ def candidate_row(**changes: Any) -> Row:
         "cancelled_by": None,
         "reentered": None,
         "is_due": None,
+        "outside_of": None,
         "rate_free_at": None,
     }
     return _changed(row, changes)

@@ -122,6 +122,12 @@ GATES: tuple[Gate, ...] = (
         lambda: F.col("customer.customer_id").isNotNull(),
         lambda: F.col("customer.customer_id").isNotNull().cast("string"),
     ),
+    Gate(
+        "in_audience",
+        "outside_audience",
+        lambda: F.col("outside_of").isNull(),
+        lambda: F.col("outside_of"),
+    ),
     Gate("address_present", "no_address", lambda: _address().isNotNull(), lambda: F.col("channel")),
     Gate(
         "address_valid",

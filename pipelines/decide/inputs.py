@@ -15,6 +15,7 @@ from pipelines.decide.policy import POLICY_TYPE
 #: suppressed_by: kind of suppression (hard_bounce, complaint, manual, domain, erased), null for none.
 #: cancelled_by: id of the event that cancelled the trigger. reentered: the earlier send that the re-entry rule forbids
 #: to repeat. is_due: the row is a hold that has fallen due, whose delay is served; all else is judged anew.
+#: outside_of: the clause of the audience rule that the customer fails, null for members.
 #: rate_free_at: from when on the campaign's delivery rate has room beside what is held already; null: at once.
 JOINED: dict[str, str] = {
     "policy": POLICY_TYPE,
@@ -22,6 +23,7 @@ JOINED: dict[str, str] = {
     "cancelled_by": "string",
     "reentered": "struct<sent_at timestamp, source_id string>",
     "is_due": "boolean",
+    "outside_of": "string",
     "rate_free_at": "timestamp",
 }
 

@@ -79,6 +79,8 @@ TRUTHS: tuple[tuple[str, Row, bool], ...] = (
     ("not_expired", {"expires_at": NOW - HOUR}, False),
     ("customer_known", {}, True),
     ("customer_known", {"customer": None}, False),
+    ("in_audience", {"outside_of": None}, True),
+    ("in_audience", {"outside_of": "country = 'AT'"}, False),
     ("address_present", {}, True),
     ("address_present", {"channel": "sms"}, True),
     ("address_present", {"channel": "push"}, True),

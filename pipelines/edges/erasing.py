@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from pipelines.edges.audience import AudiencePointer, Snapshot
+from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.tables import Tables, literal
 from pipelines.suppression import suppressed_value
@@ -69,7 +70,8 @@ def erased_digests(tables: Tables) -> list[str]:
 
 
 def erase(tables: Tables, objects: ObjectStore, digests: list[str]) -> dict[str, int]:
-    """Remove the customers of these digests; returns the rows removed or renamed, by table. A second time finds none.
+    """Remove the customers of these digests; returns the rows removed or renamed, by table. A second time finds none,
+    but for decisions of units that were under way: what a unit publishes it looks up in the ledger.
 
     Raises `ServerError` when a table cannot be rewritten; what was done until then stays done."""
     is_theirs = f"{_DIGEST} IN ({', '.join(map(literal, digests))})"
@@ -79,10 +81,29 @@ def erase(tables: Tables, objects: ObjectStore, digests: list[str]) -> dict[str,
         changed[name], before, after = deleted or (0, 0, 0)
         if name == "audience" and changed[name]:
             _promote(objects, before, after, changed[name])
-    counted = tables.rewrite(table("ledger"), lambda found: found.update(_PSEUDONYMS, predicate=is_theirs))
+    unfinished = [f"NOT ({unit})" for unit in units_under_way(tables, objects, is_theirs)]
+    renamed = " AND ".join([is_theirs, *unfinished])
+    counted = tables.rewrite(table("ledger"), lambda found: found.update(_PSEUDONYMS, predicate=renamed))
     if counted is not None:
         changed["ledger"] = int(counted["num_updated_rows"])
     return changed
+
+
+def units_under_way(tables: Tables, objects: ObjectStore, condition: str) -> list[str]:
+    """The units that are to send something of what meets the condition and are not finished, each as a condition."""
+    asked = f"{condition} AND stage = 'decide' AND decision = 'sent'"
+    sql = f"SELECT DISTINCT pipeline, unit, decided_at FROM t WHERE {asked}"
+    manifests, found = ManifestStore(objects), []
+    for row in tables.query(table("ledger"), sql):
+        pipeline, unit, clock = row["pipeline"], int(row["unit"]), row["decided_at"]
+        for incarnation in objects.folders(f"manifests/{pipeline}/"):
+            app_id = f"{pipeline}/{incarnation}"
+            manifest = manifests.find(app_id, unit)
+            # The clock tells it from the unit of the same number in another incarnation.
+            if manifest is not None and manifest.decided_at == clock and not manifests.result(app_id, unit):
+                day = f"CAST({literal(clock.date().isoformat())} AS DATE)"
+                found.append(f"pipeline = {literal(pipeline)} AND unit = {unit} AND decided_date = {day}")
+    return found
 
 
 def _delete(found: DeltaTable, condition: str) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pyarrow as pa
@@ -12,11 +13,12 @@ from deltalake import DeltaTable
 from conf import Settings
 from pipelines.edges.audience import AudiencePointer, Snapshot
 from pipelines.edges.erasing import erase, erased_digests, erasure_row, suppress, vacuum
+from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.tables import Tables
-from pipelines.suppression import pseudonym
+from pipelines.suppression import pseudonym, suppressed_value
 from schemas.tables import TABLES, table
-from tests.builders import NOW, Row, audience_row, change_row, ledger_row, suppression_row
+from tests.builders import HOUR, NOW, Row, audience_row, change_row, ledger_row, suppression_row
 
 #: What is known of the customer who is erased, in any column of any table.
 KNOWN = ("ann-17", "ann@example.org", "o-secret", "t-ann-17", "e-ann-17")
@@ -141,3 +143,19 @@ def test_a_rewriting_that_meets_another_one_begins_anew(tables: Tables) -> None:
     assert len(calls) == 2
     rows = tables.query(table("ledger"), "SELECT DISTINCT detail, locale FROM t")
     assert rows == [{"detail": "rival", "locale": "de"}]
+
+
+def test_decisions_of_a_unit_that_is_under_way_are_left_until_it_is_finished(
+    tables: Tables, settings: Settings
+) -> None:
+    objects = ObjectStore(settings.lake)
+    manifests, digests = ManifestStore(objects), [suppressed_value("customer", "ann-17")]
+    for incarnation, clock in (("old", NOW - HOUR), ("new", NOW)):
+        pinned = {**dict.fromkeys(f.name for f in fields(Manifest)), "clock": clock.isoformat(), "unit": 0}
+        objects.write_json(f"manifests/triggered/{incarnation}/{0:012d}.json", pinned)
+    assert erase(tables, objects, digests)["ledger"] == 0
+    # The unit of the same number in another incarnation says nothing about this one.
+    manifests.finish("triggered/old", 0, {"state": "finished"})
+    assert erase(tables, objects, digests)["ledger"] == 0
+    manifests.finish("triggered/new", 0, {"state": "finished"})
+    assert erase(tables, objects, digests)["ledger"] == 3

@@ -1,6 +1,6 @@
 """A day of the real stream and of real runs, on real servers, decided as the plain-Python day decides it.
 
-Each customer is one generated scenario: who they are, what they have agreed to, and what happens to them over three
+Each customer is one generated scenario: who they are, what they have agreed to, and what happens to them over two
 epochs, with holds that fall due in between; then two runs over all of them.
 """
 
@@ -57,8 +57,9 @@ def test_a_day_of_epochs_releases_and_runs(
     monkeypatch.setattr("pipelines.edges.scheduled.datetime", Clock)
     for now, records in zip(MOMENTS, shop.records, strict=True):
         monkeypatch.setattr("pipelines.edges.stream._now", lambda now=now: now)
-        # What is due is released before anything else arrives; otherwise the two come in any order.
-        workspace.run()
+        if now != MOMENTS[0]:
+            # What is due is released before anything else arrives; otherwise the two come in any order.
+            assert [report["pipeline"] for report in workspace.run()] == ["triggered-holds"]
         for topic in ("campaign.triggers", "customer.events"):
             workspace.send(topic, *[document for where, document in records if where == topic])
         assert [report["pipeline"] for report in workspace.run()] == ["triggered"]

@@ -326,6 +326,24 @@ def test_decisions_whole(spark: SparkSession) -> None:
     assert values["d-3"]["customer_known"] == "false"
 
 
+def test_the_zone_that_was_read_and_why_is_recorded(spark: SparkSession) -> None:
+    rules = policy(quiet_hours=QUIET_NOW, default_time_zone="Asia/Kathmandu")
+    zones = {"known": "Europe/Vienna", "missing": None, "unknown": "Mars/Olympus", "long": "x" * 99}
+    rows = [
+        candidate_row(decision_id=name, origin=name, policy=rules, customer=audience_row(time_zone=zone))
+        for name, zone in zones.items()
+    ]
+    found = {
+        row.decision_id: {g.gate: g.value for g in row.gates} for row in run_decide(spark, rows).collect()
+    }
+    assert {name: values["quiet_hours"] for name, values in found.items()} == {
+        "known": "Sun 10:30 Europe/Vienna",
+        "missing": "Sun 15:15 Asia/Kathmandu (default)",
+        "unknown": "Sun 15:15 Asia/Kathmandu (default; 'Mars/Olympus' is no zone)",
+        "long": f"Sun 15:15 Asia/Kathmandu (default; '{'x' * 40}' is no zone)",
+    }
+
+
 def test_no_evidence_shows_an_address(spark: SparkSession) -> None:
     rows = [candidate_row(decision_id=channel, channel=channel) for channel in ("email", "sms", "push")]
     text = " ".join(

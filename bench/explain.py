@@ -1,7 +1,8 @@
 """How fast questions are answered on a large ledger: `python -m bench.explain`, 10 million rows unless told otherwise.
 
 A ledger as a year of work leaves it: some large files of each scheduled run, one small file of each epoch; every row
-with all its gates. Each question is asked by the real command in a process of its own, so its start is counted too.
+with all its gates; then the same once `carillon compact` has joined the small files. Each question is asked by the real
+command in a process of its own, so its start is counted too.
 Writes out/bench/explain.json.
 """
 
@@ -47,6 +48,13 @@ OUTCOMES = (
 ROWS_OF_AN_EPOCH = 1_000
 FILES_OF_A_RUN = 8
 FILES_OF_A_COMMIT = 100
+QUESTIONS = {
+    "explain_customer": ("explain", "--customer", "c-4711"),
+    "explain_customer_campaign": ("explain", "--customer", "c-4711", "--campaign", "letter_3"),
+    "why_not_run": ("why-not", "--run", "letter_3/r-3"),
+    "why_not_campaign": ("why-not", "--campaign", "letter_3"),
+    "why_not_stream": ("why-not", "--run", "triggered"),
+}
 #: Columns whose smallest and largest value of a file stand in the table's log.
 BOUNDED = ("customer_id", "pipeline", "campaign_id", "unit", "source", "stage")
 
@@ -177,6 +185,15 @@ def commit(settings: conf.Settings, actions: list[AddAction]) -> None:
     made.create_write_transaction([*actions], "append", made.schema(), list(LEDGER.partition_by))
 
 
+def ask_all(environment: dict[str, str], rounds: int) -> dict[str, dict[str, float]]:
+    """Seconds of each question."""
+    found = {}
+    for name, question in QUESTIONS.items():
+        found[name] = ask(environment, rounds, *question)
+        print(json.dumps({name: found[name]}), flush=True)
+    return found
+
+
 def ask(environment: dict[str, str], rounds: int, *arguments: str) -> dict[str, float]:
     """Seconds of the command, from its start to its end."""
     seconds = []
@@ -209,17 +226,9 @@ def main(arguments: list[str]) -> int:
         began = time.perf_counter()
         filled = fill(settings, units(parsed.rows, parsed.customers, parsed.runs, parsed.epochs))
         print(f"filled in {time.perf_counter() - began:.0f} s", flush=True)
-        questions = {
-            "explain_customer": ("explain", "--customer", "c-4711"),
-            "explain_customer_campaign": ("explain", "--customer", "c-4711", "--campaign", "letter_3"),
-            "why_not_run": ("why-not", "--run", "letter_3/r-3"),
-            "why_not_campaign": ("why-not", "--campaign", "letter_3"),
-            "why_not_stream": ("why-not", "--run", "triggered"),
-        }
-        found: dict[str, Any] = {**filled, "seconds": {}}
-        for name, question in questions.items():
-            found["seconds"][name] = ask(environment, parsed.rounds, *question)
-            print(json.dumps({name: found["seconds"][name]}), flush=True)
+        found: dict[str, Any] = {**filled, "seconds": ask_all(environment, parsed.rounds)}
+        found["compact_s"] = ask(environment, 1, "compact")["first_s"]
+        found["seconds_compacted"] = ask_all(environment, parsed.rounds)
     found["machine"] = {"cpus": os.cpu_count(), "system": platform.platform(), "load": os.getloadavg()[0]}
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

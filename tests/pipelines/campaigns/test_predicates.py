@@ -41,6 +41,7 @@ GOOD = (
     "crc32(customer_id) % 2 = 0",
     "first_name = 'sum(x) OVER now()'",
     "aggregate(recent_orders, 0D, (total, o) -> total + o.total) >= 3",
+    "aggregate(recent_orders, named_struct('n', 0D), (s, o) -> named_struct('n', s.n + o.total), s -> s.n) > 3",
     "exists(filter(recent_orders, (o, i) -> i < 2 AND o.total > 3), p -> p.item = 'a')",
     "exists(recent_orders, o -> exists(consents, c -> c.granted AND o.total > 1))",
     "lifetime_value > 3 AND birth_date < DATE'2000-01-01' AND signup_at < '2020-01-01'",

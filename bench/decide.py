@@ -28,6 +28,7 @@ from embedded.servers import EmbeddedServers
 from pipelines.books import Books
 from pipelines.decode import decode_records
 from pipelines.edges.audience import AudiencePointer, Snapshot
+from pipelines.edges.few import session_for_few
 from pipelines.epochs import make_epoch_work
 from pipelines.recording import HOLDS
 from pipelines.runs import make_run_work, run_pipeline
@@ -57,7 +58,8 @@ class Bench:
         self.spark = open_session(self.settings)
         self.triggers = triggers
         self.units = 0
-        self.stream = UnitRunner(self.spark, self.settings, "triggered", "bench", 1)
+        self.few = session_for_few(self.spark)
+        self.stream = UnitRunner(self.few, self.settings, "triggered", "bench", 1)
         for campaign in CAMPAIGNS.values():
             self.stream.campaigns.publish(campaign)
 
@@ -82,16 +84,17 @@ class Bench:
         manifest, _ = runner.manifests.pin(
             runner.app_id, 0, lambda: runner.make_manifest(0, datetime.now(timezone.utc), {campaign_id})
         )
-        versions, snapshot = runner.pinned(manifest)
+        versions = runner.pinned(manifest)
+        snapshot = runner.lake.read(AUDIENCE, manifest.audience_version)
         work = make_run_work(run_id, manifest, versions, snapshot, self.settings.decide)
         campaigns = list(versions.values())
-        return timed(lambda: runner.recorder.record(0, manifest, True, work, campaigns, snapshot, Books()))
+        return timed(lambda: runner.recorder.record(0, manifest, True, work, campaigns, Books()))
 
     def epoch(self, customers: int) -> float:
         """Seconds of one whole epoch."""
         self.units += 1
         unit = self.units
-        decoded = decode_records(records(self.spark, self.triggers, customers, unit)).persist()
+        decoded = decode_records(records(self.few, self.triggers, customers, unit)).persist()
         decoded.count()
         try:
             return timed(

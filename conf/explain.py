@@ -29,7 +29,9 @@ def explain(
     lines = []
     for error in problem.errors(include_url=False, include_input=False, include_context=False):
         path = tuple(str(part) for part in error["loc"])
-        where = origins.get(path) or f"{place}: {'.'.join(path) or 'settings'}"
+        # A list comes from one variable, whichever of its items is wrong.
+        named = [origins[path[:end]] for end in range(len(path), 0, -1) if path[:end] in origins]
+        where = named[0] if named else f"{place}: {'.'.join(path) or 'settings'}"
         lines.append(f"{where}: {_say(error['type'], error['msg'], path, tree)}")
     return "\n".join(lines)
 

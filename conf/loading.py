@@ -7,6 +7,7 @@ value.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,8 +70,18 @@ def _apply_variable(tree: dict[str, Any], origins: dict[KeyPath, str], variable:
         ):  # the YAML has a plain value where a section belongs: let validation say so
             return
         node = child
-    node[path[-1]] = _read_secret(variable, value) if is_file else value
+    node[path[-1]] = _read_secret(variable, value) if is_file else _read_value(variable, value)
     origins[path] = variable
+
+
+def _read_value(variable: str, value: str) -> Any:
+    """Plain values as they are, for pydantic to read; a list is JSON."""
+    if not value.startswith("["):
+        return value
+    try:
+        return tuple(json.loads(value))
+    except ValueError as problem:
+        raise ConfError(f"{variable}: not a JSON list: {problem}") from None
 
 
 def _key_path(variable: str) -> tuple[KeyPath, bool]:

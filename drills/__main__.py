@@ -9,7 +9,10 @@ import argparse
 import fnmatch
 import signal
 import sys
+import threading
 import time
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -49,30 +52,63 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     if parsed.kills is not None:
         parsed.run_kills = parsed.kills * 3 // 10
         parsed.stream_kills = parsed.kills - parsed.run_kills
-    parsed.chosen = [drill for drill in DRILLS if _is_chosen(drill, parsed.only)]
+    parsed.chosen = choose(parsed.only or ["*"])
     if not parsed.chosen:
         parser.error(f"no drill is named like {', '.join(parsed.only)}; --list names them")
     return parsed
 
 
-def _is_chosen(drill: Drill, patterns: list[str] | None) -> bool:
-    # Without the undisturbed ones there is nothing to compare with.
-    wanted = [*patterns, "*-undisturbed"] if patterns else ["*"]
-    return any(fnmatch.fnmatchcase(drill.name, pattern) for pattern in wanted)
+def choose(patterns: Sequence[str]) -> list[Drill]:
+    """The drills with such names, and the undisturbed ones of their kinds: what they are compared with."""
+    named = {one.name for one in DRILLS if any(fnmatch.fnmatchcase(one.name, text) for text in patterns)}
+    calm = {f"{name.partition('-')[0]}-undisturbed" for name in named}
+    return [one for one in DRILLS if one.name in named | calm]
 
 
-def try_drill(drill: Drill, stage: Stage, random: Random, options: Options) -> Outcome:
-    """The outcome; a drill that could not be done is one that did not pass."""
-    began = time.monotonic()
+def try_together(drills: Sequence[Drill], stage: Stage, options: Options) -> list[Outcome]:
+    """The outcomes of drills that are tried at the same time."""
+    outcomes: dict[str, Outcome] = {}
+
+    def try_one(drill: Drill) -> None:
+        outcomes[drill.name] = _try(drill, stage, options)
+
+    # The first in this thread, so that whoever stops the drills unwinds it; the threads of others end with the process.
+    beside = [threading.Thread(target=try_one, args=(drill,), daemon=True) for drill in drills[1:]]
     try:
-        outcome = drill.run(stage, random, options)
-    except (DrillError, TimeoutError) as error:
-        outcome = Outcome(drill.name, faults=[str(error)])
+        for thread in beside:
+            thread.start()
+        try_one(drills[0])
+        for thread in beside:
+            thread.join()
     finally:
         # Orphaned workers end by themselves a moment after their JVM; nothing may go on into the next drill.
         reap(stage.tag)
+    return [outcomes[one.name] for one in drills]
+
+
+def _try(drill: Drill, stage: Stage, options: Options) -> Outcome:
+    """The outcome; a drill that could not be done is one that did not pass."""
+    began = time.monotonic()
+    try:
+        # Its own sequence for each drill: the same kills whichever others are chosen.
+        outcome = drill.run(stage, Random(f"{options.seed}/{drill.name}"), options)
+    except Exception as error:
+        if not isinstance(error, DrillError | TimeoutError):
+            traceback.print_exc()
+        outcome = Outcome(drill.name, faults=[f"{type(error).__name__}: {error}"])
     outcome.seconds = time.monotonic() - began
     return outcome
+
+
+def in_groups(drills: Sequence[Drill]) -> list[list[Drill]]:
+    """Drills that stand next to each other and do not mind are tried together; the others alone."""
+    groups: list[list[Drill]] = []
+    for drill in drills:
+        if groups and drill.beside_others and groups[-1][-1].beside_others:
+            groups[-1].append(drill)
+        else:
+            groups.append([drill])
+    return groups
 
 
 def main(arguments: list[str]) -> int:
@@ -87,14 +123,15 @@ def main(arguments: list[str]) -> int:
     outcomes: list[Outcome] = []
     try:
         with Stage(parsed.out, parsed.customers, parsed.seed) as stage:
-            for drill in parsed.chosen:
+            for group in in_groups(parsed.chosen):
                 left = ends - time.monotonic()
                 if left <= 0:
                     break
                 options = Options(parsed.seed, parsed.run_kills, parsed.stream_kills, left)
-                # Its own sequence for each drill: the same kills whichever others are chosen.
-                outcomes.append(try_drill(drill, stage, Random(f"{parsed.seed}/{drill.name}"), options))
-                show(outcomes[-1])
+                tried = try_together(group, stage, options)
+                outcomes += tried
+                for outcome in tried:
+                    show(outcome)
                 skipped = [one.name for one in parsed.chosen[len(outcomes) :]]
                 write(parsed.out, document(outcomes, skipped, parsed.seed), about)
     except (StageError, EmbeddedError) as error:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from drills import kills, points, servers
+from drills import clocks, disks, executors, kills, points, sending, servers
 from drills.outcome import Outcome
 from drills.stage import Stage
 from drills.trial import KINDS, Trial
@@ -34,6 +34,8 @@ class Drill:
     name: str
     about: str
     run: Callable[[Stage, Random, Options], Outcome]
+    #: Whether it may be tried at the same time as its neighbours that may too: it leaves alone what they share.
+    beside_others: bool = False
 
 
 def _undisturbed(kind: str) -> Drill:
@@ -52,7 +54,7 @@ def _at_point(kind: str, point: str) -> Drill:
     nth = 2 if kind == "stream" or point in WORKER_POINTS else 1
     return Drill(
         name,
-        f"kill -9 of the driver at {point}",
+        f"kill -9 of the driver at {point}; restarted with other settings",
         lambda stage, _random, _options: points.die_at_point(stage, name, kind, point, nth),
     )
 
@@ -69,6 +71,11 @@ def _each_kind(
 
 def _stream(suffix: str, about: str, run: Callable[[Stage, str, Random], Outcome]) -> Drill:
     name = f"stream-{suffix}"
+    return Drill(name, about, lambda stage, random, _options: run(stage, name, random))
+
+
+def _run(suffix: str, about: str, run: Callable[[Stage, str, Random], Outcome]) -> Drill:
+    name = f"run-{suffix}"
     return Drill(name, about, lambda stage, random, _options: run(stage, name, random))
 
 
@@ -102,22 +109,42 @@ DRILLS: tuple[Drill, ...] = (
         "one run id, two starts at once",
         lambda stage, _random, _options: kills.two_starts(stage, "run-started-twice"),
     ),
-    *_each_kind(
+    # An epoch is published by the driver: only a run has workers and executors to lose.
+    _run(
         "worker-mid-publish",
         "kill -9 of a Python worker with its transaction open",
-        lambda s, n, k, _: points.lose_worker_at_point(s, n, k, "mid-publish"),
+        lambda s, n, _: points.lose_worker_at_point(s, n, "run", "mid-publish"),
     ),
-    *_each_kind(
+    _run(
         "worker-after-commit",
         "kill -9 of a Python worker after its commit, before it reports",
-        lambda s, n, k, _: points.lose_worker_at_point(s, n, k, "after-commit"),
+        lambda s, n, _: points.lose_worker_at_point(s, n, "run", "after-commit"),
     ),
-    *_each_kind("workers", "kill -9 of Python workers at random", points.lose_workers),
+    _run(
+        "executor-mid-publish",
+        "kill -9 of an executor with its transaction open, on a standalone Spark with two",
+        lambda s, n, _: executors.lose_executor(s, n, "run", "mid-publish"),
+    ),
+    _run(
+        "executor-after-commit",
+        "kill -9 of an executor after its commit, before it reports",
+        lambda s, n, _: executors.lose_executor(s, n, "run", "after-commit"),
+    ),
+    _run(
+        "workers",
+        "kill -9 of Python workers at random",
+        lambda s, n, random: points.lose_workers(s, n, "run", random),
+    ),
     *_each_kind("sigterm", "SIGTERM while it publishes", lambda s, n, k, _: points.terminate(s, n, k)),
     *_each_kind(
         "broker-killed",
         "kill -9 of the broker with a transaction open",
         lambda s, n, k, _: servers.broker_killed(s, n, k),
+    ),
+    *_each_kind(
+        "transaction-expired",
+        "who publishes freezes until the broker gives its transaction up",
+        lambda s, n, k, _: points.expire_transaction(s, n, k),
     ),
     *_each_kind(
         "broker-gone", "no broker for 60 s", lambda s, n, k, _: servers.broker_gone(s, n, k, seconds=60.0)
@@ -131,18 +158,38 @@ DRILLS: tuple[Drill, ...] = (
             lambda s, n, k, random, fault=fault: servers.s3_faulty(s, n, k, fault, random),  # type: ignore[misc] # a default binds the loop's value
         )
     ],
+    _stream(
+        "checkpoint-disk-full",
+        "no space left for the checkpoint, at three moments",
+        lambda s, n, _: disks.fill_checkpoint(s, n),
+    ),
+    *_each_kind(
+        "local-disk-full",
+        "no space left for Spark's own files",
+        lambda s, n, k, _: disks.fill_local_disk(s, n, k),
+    ),
+    *_each_kind(
+        "clock-jump",
+        "kill -9, each life on another clock: 2 h ahead, 2 h behind, a day late",
+        lambda s, n, k, _: clocks.jump(s, n, k),
+    ),
     _stream("burst", "everything again in another order among 500 malformed records", servers.burst),
     _stream("grown-topics", "topics grew before the restart", lambda s, n, _: servers.grow_topics(s, n)),
+    _stream(
+        "sender-crash",
+        "kill -9 of the sender between delivering and its commit to Kafka, at four points",
+        lambda s, n, _: sending.crash_sender(s, n),
+    ),
     Drill(
         "run-random-kills",
         "kill -9 at random moments",
-        lambda s, random, o: kills.kill_runs(s, "run-random-kills", random, o.run_kills, o.budget_s * 0.3),
+        lambda s, random, o: kills.kill_runs(s, "run-random-kills", random, o.run_kills, o.budget_s),
+        beside_others=True,
     ),
     Drill(
         "stream-random-kills",
         "kill -9 at random moments",
-        lambda s, random, o: kills.kill_stream(
-            s, "stream-random-kills", random, o.stream_kills, o.budget_s * 0.7
-        ),
+        lambda s, random, o: kills.kill_stream(s, "stream-random-kills", random, o.stream_kills, o.budget_s),
+        beside_others=True,
     ),
 )

@@ -10,52 +10,65 @@ from drills.outcome import Outcome
 from drills.stage import Stage
 from drills.trial import TIMEOUT_S, Trial
 
-#: A run is killed this often before it may finish.
-KILLS_PER_RUN = 4
-#: Nothing of ours runs before this share of a job: Java starts.
-_START = 0.25
+#: A run is killed at most so often, then it may finish: most end between two kills before that.
+_KILLS_PER_RUN = 10
+#: A stream is fed before each life of so many. Lives that begin with a backlog, lives that begin in the middle of an
+#: epoch and lives without anything to do are all killed.
+_LIVES_PER_PORTION = 3
+#: How much of an undisturbed job's work a life may get to, after the driver has taken over. A stream goes on where it
+#: was killed, so that one epoch of the two and more of an undisturbed one meets every step.
+_SHARE = {"stream": 0.5, "run": 1.0}
+#: One kill in so many comes while Java and Spark start: nothing of ours runs yet, so that it tells little.
+_EARLY = 12
 
 
 def kill_runs(stage: Stage, name: str, random: Random, kills: int, budget_s: float) -> Outcome:
     """`kills` random kills, on as many runs as needed; fewer when the time is up."""
     ends = time.monotonic() + budget_s
-    outcomes: list[Outcome] = []
-    number = 0
-    while sum(one.kills for one in outcomes) < kills and time.monotonic() < ends:
-        trial = Trial(stage, "run", f"{name}-{number}")
+    trials: list[Trial] = []
+    while (left := kills - sum(one.kills for one in trials)) > 0 and time.monotonic() < ends:
+        trial = Trial(stage, "run", f"{name}-{len(trials)}")
+        trials.append(trial)
         trial.feed()
-        for _ in range(KILLS_PER_RUN):
-            if not _kill_at_random(trial, random):
-                break
-        trial.finish()
-        outcomes.append(trial.judge())
-        number += 1
-    return merge(name, outcomes)
+        ended = None
+        while ended is None and trial.kills < min(left, _KILLS_PER_RUN):
+            ended = _kill_at_random(trial, random)
+        trial.finish(ended)
+    # At last and all at once: to have seen everything takes waiting for transactions that the stream's drill left open.
+    return merge(name, [trial.judge() for trial in trials])
 
 
 def kill_stream(stage: Stage, name: str, random: Random, kills: int, budget_s: float) -> Outcome:
-    """`kills` random kills of one stream that is fed whenever it has caught up; fewer when the time is up."""
+    """`kills` random kills of one stream, judged when it has caught up in the end; fewer when the time is up."""
     ends = time.monotonic() + budget_s
     trial = Trial(stage, "stream", name)
-    trial.feed()
     while trial.kills < kills and time.monotonic() < ends:
-        # Every third time, so that lives that start with a backlog and lives that start without are both killed.
-        if not _kill_at_random(trial, random) or trial.kills % 3 == 0:
+        if trial.kills % _LIVES_PER_PORTION == 0:
             trial.feed()
+        if _kill_at_random(trial, random) is not None:
+            trial.faults.append("a stream that nobody asked to stop has ended")
+            break
     trial.finish()
     return trial.judge()
 
 
-def _kill_at_random(trial: Trial, random: Random) -> bool:
-    """Start, and kill -9 at a moment of its life; False when it ended before that."""
-    whole = trial.stage.durations.get(trial.kind, 30.0)
-    job = trial.launch()
-    time.sleep(random.uniform(_START, 1.0) * whole)
-    was_running = job.kill()
-    if was_running:
-        trial.count_kill()
+def _kill_at_random(trial: Trial, random: Random) -> Job | None:
+    """Start, and kill -9 at a moment of its life; the job when it ended before that.
+
+    Starting costs most of the time and is the same each time. So the moment is drawn from what comes after the driver
+    has taken over: as long as an undisturbed job worked from there, or a share of it."""
+    started, worked = trial.stage.durations[trial.kind]
+    job = trial.launch(continuous=True)
+    if random.randrange(_EARLY) == 0:
+        time.sleep(random.uniform(0.5, 1.0) * started)
+    else:
+        trial.wait_for_take_over(job)
+        time.sleep(random.uniform(0.0, _SHARE[trial.kind]) * worked)
+    if not job.kill():
+        return job
     trial.note_recovery(job)
-    return was_running
+    trial.count_kill()
+    return None
 
 
 def merge(name: str, outcomes: list[Outcome]) -> Outcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -43,11 +44,13 @@ class Ledger:
 
     def __init__(self, settings: Settings) -> None:
         self._objects = ObjectStore(settings.lake)
+        self._lock = threading.Lock()
         self._next = 0
         self._files: dict[str, pa.Table] = {}
 
     def planned(self, pipeline: str) -> Planned:
-        rows = [row for row in self._rows() if row["pipeline"] == pipeline]
+        with self._lock:
+            rows = self._rows(pipeline)
         # A new checkpoint reads records again, and considers them again under the same ids.
         stages = Counter((row["decision_id"], row["stage"], row["decided_at"]) for row in rows)
         corrected = {row["message_id"] for row in rows if row["stage"] == "render"}
@@ -62,12 +65,13 @@ class Ledger:
             doubled=sum(count - 1 for count in stages.values()),
         )
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def _rows(self, pipeline: str) -> list[dict[str, Any]]:
         while (commit := self._objects.read(f"ledger/_delta_log/{self._next:020d}.json")) is not None:
             for line in commit.splitlines():
                 self._apply(json.loads(line))
             self._next += 1
-        return [row for table in self._files.values() for row in table.to_pylist()]
+        chosen = (table.filter(pc.equal(table["pipeline"], pipeline)) for table in self._files.values())
+        return [row for table in chosen for row in table.to_pylist()]
 
     def _apply(self, action: dict[str, Any]) -> None:
         if "add" in action:

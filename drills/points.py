@@ -12,12 +12,19 @@ from drills.trial import TIMEOUT_S, DrillError, Trial
 #: As on a cluster, where a task is tried four times; `local[*]` gives up a job with its first failed task.
 RETRYING = {"MASTER": "local[2,4]"}
 
+#: What somebody changes between death and restart: how records are cut into epochs, and messages into transactions.
+CHANGED = {
+    "CARILLON_STREAM__MAX_OFFSETS_PER_EPOCH": "1000",
+    "CARILLON_PUBLISH__MESSAGES_PER_TRANSACTION": "23",
+}
+
 
 def die_at_point(stage: Stage, name: str, kind: str, point: str, nth: int) -> Outcome:
-    """The job dies at the point and is started again."""
+    """The job dies at the point and is started again, with other settings: what it had begun goes on as it began."""
     trial = Trial(stage, kind, name)
     trial.feed()
     trial.die_at(f"{point}:kill-job:{nth}")
+    trial.environment |= CHANGED
     trial.finish()
     return trial.judge()
 
@@ -50,6 +57,22 @@ def lose_workers(stage: Stage, name: str, kind: str, random: Random, kills: int 
     if not trial.kills:
         raise DrillError(f"{name}: there was no worker to kill")
     trial.disturbed()
+    trial.finish_or_restart(job)
+    return trial.judge()
+
+
+def expire_transaction(stage: Stage, name: str, kind: str) -> Outcome:
+    """A worker freezes with its transaction open, until the broker gives that up; then it goes on."""
+    trial = Trial(stage, kind, name)
+    trial.environment |= {**RETRYING, "CARILLON_PUBLISH__TRANSACTION_TIMEOUT_MS": "5000"}
+    trial.feed()
+    job, mark = trial.launch_faulty("mid-publish:freeze:2")
+    trial.wait_for_mark(mark, job)
+    watcher = stage.watcher
+    trial.wait_for_open_transaction(job)
+    trial.wait_until(lambda: not watcher.has_open_transactions(), job, "the transaction did not expire")
+    trial.disturbed()
+    job.resume()
     trial.finish_or_restart(job)
     return trial.judge()
 

@@ -77,8 +77,14 @@ def page(report: dict[str, Any], about: dict[str, str]) -> str:
     verdict = (
         f"{totals['passed']} of {totals['drills']} drills passed: {totals['planned']:,} messages planned, "
         f"{totals['seen']:,} seen, {totals['duplicates']} duplicates, {totals['missing']} missing, after "
-        f"{totals['kills']} kills."
+        f"{totals['kills']} kills, {totals['random_kills_run'] + totals['random_kills_stream']} of them at random "
+        f"moments ({totals['random_kills_run']} of runs)."
     )
+    if totals["recoveries"]:
+        verdict += (
+            f" From a restart to its first batch: median {totals['recovery_s_median']:.1f} s, worst "
+            f"{totals['recovery_s_worst']:.1f} s."
+        )
     skipped = "".join(f"<li>{escape(name)}</li>" for name in report["not_done"])
     return _PAGE.format(
         verdict=verdict if good else f"<strong>{verdict}</strong>",

@@ -55,8 +55,8 @@ class Stage:
         self.tag = uuid.uuid4().hex
         #: What an undisturbed trial of a kind considered: every other one must consider the same.
         self.expected: dict[str, Counter[tuple[str, ...]]] = {}
-        #: How many seconds the first undisturbed job of a kind took.
-        self.durations: dict[str, float] = {}
+        #: How many seconds an undisturbed job of a kind took, until it had taken over its pipeline and from there.
+        self.durations: dict[str, tuple[float, float]] = {}
         self._given = servers
         self._stack = ExitStack()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from drills.job import Job
@@ -40,7 +41,8 @@ class Trial:
         self.is_read_again = False
         self.recoveries: list[float] = []
         self.faults: list[str] = []
-        self._is_calm = True
+        #: The last fault; what was started after it is a recovery.
+        self._disturbed_at: float | None = None
         if self.is_stream:
             stage.empty_inputs()
 
@@ -64,11 +66,16 @@ class Trial:
 
     def launch_faulty(self, fault: str) -> tuple[Job, Path]:
         """Start with a fault; the file is there as soon as it has happened."""
-        mark = self.stage.logs / f"{self.name}.mark"
+        mark = self.make_mark()
+        variables = {"CARILLON_FAULT": fault, "CARILLON_FAULT_MARK": str(mark)}
+        return self.launch(variables, log="faulty"), mark
+
+    def make_mark(self) -> Path:
+        """Where a fault leaves its mark; not there yet."""
+        mark = (self.stage.logs / f"{self.name}.mark").resolve()
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.unlink(missing_ok=True)
-        variables = {"CARILLON_FAULT": fault, "CARILLON_FAULT_MARK": str(mark.resolve())}
-        return self.launch(variables, log="faulty"), mark
+        return mark
 
     def die_at(self, fault: str) -> None:
         """Start with the fault and wait for the death it causes."""
@@ -79,19 +86,35 @@ class Trial:
             raise DrillError(f"{self.name}: {fault} killed nobody; exit code {code}: {job.last_line()}")
         self.count_kill()
 
-    def wait_for_mark(self, mark: Path, job: Job) -> None:
+    def wait_until(self, is_so: Callable[[], bool], job: Job, otherwise: str) -> None:
+        """While the job lives; `otherwise` is what went wrong if it does not come to that."""
         ends = time.monotonic() + TIMEOUT_S
-        while not mark.exists():
+        while not is_so():
             if not job.running or time.monotonic() > ends:
-                raise DrillError(f"{self.name}: the fault was not reached: {job.last_line()}")
+                raise DrillError(f"{self.name}: {otherwise}: {job.last_line()}")
             time.sleep(0.05)
 
+    def wait_for_mark(self, mark: Path, job: Job) -> None:
+        self.wait_until(mark.exists, job, "the fault was not reached")
+
     def wait_for_batch(self, job: Job) -> None:
-        ends = time.monotonic() + TIMEOUT_S
-        while self.stage.watcher.first_since(self.pipeline, job.began) is None:
-            if not job.running or time.monotonic() > ends:
-                raise DrillError(f"{self.name}: nothing was published: {job.last_line()}")
-            time.sleep(0.05)
+        watcher = self.stage.watcher
+        self.wait_until(
+            lambda: watcher.first_since(self.pipeline, job.began) is not None, job, "nothing was published"
+        )
+
+    def wait_for_take_over(self, job: Job) -> None:
+        """Until a job that was started just now is in charge of the pipeline, which it says by a term, or has ended."""
+        before = self._terms()
+        while job.running and self._terms() == before:
+            time.sleep(0.1)
+
+    def _terms(self) -> list[str]:
+        return [one.name for one in self.stage.objects.list(f"terms/{self.pipeline}/")]
+
+    def wait_for_open_transaction(self, job: Job) -> None:
+        """A worker that is frozen in mid-publish has one, a moment after it left its mark."""
+        self.wait_until(self.stage.watcher.has_open_transactions, job, "no transaction is open")
 
     def forget(self, folder: str, everything: bool = False) -> None:
         """Delete the newest object of a folder (names end in their number), or all of them."""
@@ -103,8 +126,8 @@ class Trial:
             self.stage.objects.delete(name)
 
     def disturbed(self) -> None:
-        """What follows is a recovery."""
-        self._is_calm = False
+        """What is started from now on is a recovery."""
+        self._disturbed_at = time.monotonic()
 
     def count_kill(self) -> None:
         self.kills += 1
@@ -117,15 +140,24 @@ class Trial:
     def finish(self, job: Job | None = None) -> None:
         """Start again, or go on with a job that was started, to its end."""
         began = job or self.launch()
+        if self._disturbed_at is None:
+            self._time(began)
         code = began.wait(TIMEOUT_S)
         if code != 0:
             began.kill()
             said = "it still runs" if code is None else f"exit code {code}"
             raise DrillError(f"{self.name}: {said}: {began.last_line()} (log: {began.log})")
-        if self._is_calm:
-            self.stage.durations.setdefault(self.kind, time.monotonic() - began.began)
         self.stage.watcher.catch_up()
         self.note_recovery(began)
+
+    def _time(self, job: Job) -> None:
+        """How long the first undisturbed job of a kind takes, to taking over and from there."""
+        if self.kind in self.stage.durations:
+            return
+        self.wait_for_take_over(job)
+        taken = time.monotonic()
+        job.wait(TIMEOUT_S)
+        self.stage.durations[self.kind] = (taken - job.began, time.monotonic() - taken)
 
     def finish_or_restart(self, job: Job, code: int | None = None) -> None:
         """A job that may have given up, with this code if one is named, is started again."""
@@ -142,7 +174,7 @@ class Trial:
     def note_recovery(self, job: Job) -> None:
         """Keep the time from this restart to its first batch, if it had anything left to publish."""
         first = self.stage.watcher.first_since(self.pipeline, job.began)
-        if first is not None and not self._is_calm:
+        if first is not None and self._disturbed_at is not None and job.began >= self._disturbed_at:
             self.recoveries.append(first)
 
     def expect_exit(self, job: Job, code: int, words: str) -> None:
@@ -154,12 +186,12 @@ class Trial:
         elif "Traceback (most recent call last)" in job.said():
             self.faults.append(f"exit code {code} as expected, but with a trace")
 
-    def judge(self) -> Outcome:
-        """Compare what was seen with the plan, message by message."""
+    def judge(self, seen: Counter[str] | None = None) -> Outcome:
+        """Compare what was seen, by default by the committed reader, with the plan, message by message."""
         stage = self.stage
         stage.watcher.catch_up()
         planned = stage.ledger.planned(self.pipeline)
-        outcome = compare(self.name, planned, stage.watcher.messages(self.pipeline))
+        outcome = compare(self.name, planned, stage.watcher.messages(self.pipeline) if seen is None else seen)
         outcome.kills, outcome.recoveries = self.kills, self.recoveries
         outcome.faults += [
             *self.faults,
@@ -183,7 +215,7 @@ class Trial:
             bare = source.removeprefix(f"{self.name}.").partition(".")[2] if self.is_stream else ""
             portion[(bare, *about)] += count
         expected = self.stage.expected
-        if self._is_calm and self.portions == 1:
+        if self._disturbed_at is None and self.portions == 1:
             expected.setdefault(self.kind, portion)
         if self.kind not in expected:
             return []

@@ -56,6 +56,11 @@ class Watcher:
         with self._lock:
             return Counter(self._messages[pipeline])
 
+    def all_messages(self) -> Counter[str]:
+        """The same of all pipelines."""
+        with self._lock:
+            return sum(self._messages.values(), Counter())
+
     def letters(self, pipeline: str) -> Counter[str]:
         """How often each refused record (topic/partition/offset) was seen as a dead letter."""
         with self._lock:
@@ -75,6 +80,11 @@ class Watcher:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the committed reader is behind after {timeout_s:.0f} s: {behind}")
             time.sleep(0.05)
+
+    def has_open_transactions(self) -> bool:
+        """Whether anything on the topics is hidden from a committed reader."""
+        ends = _end_offsets(self._client)
+        return ends != _end_offsets(self._client, IsolationLevel.READ_COMMITTED)
 
     def _watch(self) -> None:
         consumer = Consumer(
@@ -132,13 +142,15 @@ def _places(client: Mapping[str, str]) -> set[Place]:
     return {(name, number) for name in TOPICS if name in topics for number in topics[name].partitions}
 
 
-def _end_offsets(client: Mapping[str, str]) -> dict[Place, int]:
-    """Of each partition, as an uncommitted reader sees it."""
+def _end_offsets(
+    client: Mapping[str, str], isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
+) -> dict[Place, int]:
+    """Of each partition, by default as an uncommitted reader sees it."""
     asked = [TopicPartition(*place) for place in _places(client)]
     admin = AdminClient(dict(client))  # must outlive its futures
     futures = admin.list_offsets(
         {one: OffsetSpec.latest() for one in asked},
-        isolation_level=IsolationLevel.READ_UNCOMMITTED,
+        isolation_level=isolation,
         request_timeout=10.0,
     )
     return {(one.topic, one.partition): int(future.result().offset) for one, future in futures.items()}

@@ -60,7 +60,7 @@ def join_cancellations(candidates: DataFrame, cancellations: DataFrame | None) -
     Grain unchanged. For few candidates: their customers are sent to the table."""
     if cancellations is None:
         return candidates.withColumn("cancelled_by", F.lit(None).cast("string"))
-    asked = candidates.select("campaign_id", "customer_id").distinct()
+    asked = candidates.select("campaign_id", "customer_id")
     known = cancellations.join(F.broadcast(asked), on=["campaign_id", "customer_id"], how="left_semi")
     entry = F.struct("occurred_at", "event_type", "event_id", "property", "value")
     # Unique by (campaign_id, customer_id).

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -29,6 +30,8 @@ from pipelines.suppression import (
 )
 from pipelines.work import Work
 
+#: In place of the type of a refused record; no event's type is empty.
+_REFUSED = ""
 #: Events that mean something to Carillon itself, whatever campaigns there are.
 _KNOWN_EVENTS = (CONSENT_EVENT, SUPPRESSION_EVENT, ERASURE_EVENT)
 
@@ -42,6 +45,7 @@ class _Said:
     """What the events of an epoch say beside firing campaigns: the types there are, and what these change."""
 
     types: frozenset[str]
+    is_any_refused: bool
     cancellations: DataFrame | None
     ends_waiting: frozenset[str]  # of the types, those that can end a waiting message
 
@@ -62,39 +66,41 @@ def make_epoch_work(
     fired = match_events(events, campaigns, house)
     if fired is not None:
         matched = matched.unionByName(fired)
-    said = _listen(events, list(versions.values()))
+    said = _listen(decoded, events, list(versions.values()))
     ended = _end_waiting(events, said, holds, manifest) if said.ends_waiting else None
     if ended is not None:
         ended = match_holds(ended, frame, is_due=False)
         matched = matched.unionByName(ended, allowMissingColumns=True)
-    refused = select_dead_letters(decoded)
+    refused = [select_dead_letters(decoded)] if said.is_any_refused else []
     consent_changes = suppression_changes = None
     if CONSENT_EVENT in said.types:
         consent_changes = select_consent_changes(events, manifest.pipeline, manifest.unit)
-        refused = refused.unionByName(select_unreadable_changes(events))
+        refused.append(select_unreadable_changes(events))
     if said.types & {SUPPRESSION_EVENT, ERASURE_EVENT}:
         suppression_changes = select_suppression_changes(events, manifest.pipeline)
-        refused = refused.unionByName(select_unreadable_suppressions(events))
+        refused.append(select_unreadable_suppressions(events))
     candidates = identify_candidates(matched, manifest.pipeline, manifest.send_partitions)
     return Work(
         candidates=candidates.coalesce(spark.sparkContext.defaultParallelism),
         consent_changes=consent_changes,
         suppression_changes=suppression_changes,
         cancellations=said.cancellations,
-        dead_letters=refused,
+        dead_letters=reduce(DataFrame.unionByName, refused) if refused else None,
         is_large=False,
         has_holds=ended is not None,
     )
 
 
-def _listen(events: DataFrame, campaigns: list[Campaign]) -> _Said:
-    """One look at what is there: most epochs change no consent and end nobody's wait, and an append costs a second."""
+def _listen(decoded: DataFrame, events: DataFrame, campaigns: list[Campaign]) -> _Said:
+    """One look at what is there: most epochs change no consent, end nobody's wait and refuse nothing."""
     cancelling = cancelling_types(campaigns)
     asked = sorted({*_KNOWN_EVENTS, *cancelling})
-    types = events.where(F.col("type").isin(*asked)).select("type").distinct()
-    found = frozenset(row["type"] for row in types.collect())
+    types = events.where(F.col("type").isin(*asked)).select("type")
+    faults = decoded.where(F.col("fault").isNotNull()).select(F.lit(_REFUSED).alias("type"))
+    seen = frozenset(row["type"] for row in types.unionByName(faults).distinct().collect())
+    found = seen - {_REFUSED}
     cancellations = select_cancellations(events, campaigns) if found & cancelling else None
-    return _Said(found, cancellations, found & {*cancelling, ERASURE_EVENT})
+    return _Said(found, _REFUSED in seen, cancellations, found & {*cancelling, ERASURE_EVENT})
 
 
 def _end_waiting(events: DataFrame, said: _Said, holds: HoldReader, manifest: Manifest) -> DataFrame | None:

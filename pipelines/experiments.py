@@ -5,12 +5,17 @@ Invariant: the assignment depends on the campaign and the customer alone, and fo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from itertools import accumulate
 
+import pyarrow as pa
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+_SEPARATOR = "\x1f"
+#: Of the hash, in hexadecimal.
+_DIGITS = 13
 #: A share of customers is told to a hundredth of a percent.
 HOLDOUT_POINTS = 10_000
 
@@ -38,14 +43,21 @@ def assign_variant(campaign_id: Column, customer_id: Column, variants: Column) -
     return F.element_at(F.filter(variants, lambda one: point < one["upto"]), 1)["variant"]
 
 
-def holdout_point(seed: Column, customer_id: Column) -> Column:
-    """Where the customer stands among `HOLDOUT_POINTS`; those below a share are held out. The seed is the campaign's
+def holdout_points(seeds: pa.Array, customer_ids: pa.Array) -> pa.Array:
+    """Where each customer stands among `HOLDOUT_POINTS`; those below a share are held out. The seed is the campaign's
     id, or the house's seed."""
-    return F.pmod(_bits("holdout", seed, customer_id), F.lit(HOLDOUT_POINTS))
+    pairs = zip(seeds.to_pylist(), customer_ids.to_pylist(), strict=True)
+    points = [int(_digest("holdout", *pair)[:_DIGITS], 16) % HOLDOUT_POINTS for pair in pairs]
+    return pa.array(points, pa.int32())
+
+
+def _digest(*parts: str | None) -> str:
+    text = _SEPARATOR.join(part for part in parts if part is not None)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _bits(purpose: str, seed: Column, customer_id: Column) -> Column:
     """MD5 because its bits are uniform for similar ids, which those of CRC-32 are not; 52 of them are an exact bigint.
     The purpose keeps those who are held out from being all of one variant."""
-    text = F.concat_ws("\x1f", F.lit(purpose), seed, customer_id)
-    return F.conv(F.substring(F.md5(F.encode(text, "UTF-8")), 1, 13), 16, 10).cast("bigint")
+    text = F.concat_ws(_SEPARATOR, F.lit(purpose), seed, customer_id)
+    return F.conv(F.substring(F.md5(F.encode(text, "UTF-8")), 1, _DIGITS), 16, 10).cast("bigint")

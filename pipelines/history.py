@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from conf.house import Decide
 from pipelines.campaigns import Campaign
-from pipelines.decide.decisions import Comparisons
 from pipelines.decide.policy import policy_row
 
 #: The longest a period of the calendar can be, and a day for the recipient's zone.
@@ -29,9 +28,7 @@ class Asked:
     caps: timedelta | None  # how far back; None: no caps
     reentry: frozenset[str]  # the campaigns with a re-entry rule
     reentry_span: timedelta | None  # how far back these look; None: to the beginning
-    channels: int  # the most channels of any campaign
     may_hold: bool  # whether any message can be held
-    comparisons: Comparisons
 
     @property
     def is_anything(self) -> bool:
@@ -55,8 +52,6 @@ def asked_by(campaigns: Iterable[Campaign], house: Decide) -> Asked:
         caps=max(spans, default=None),
         reentry=frozenset(rules),
         reentry_span=timedelta(seconds=max(seconds)) if is_bounded else None,
-        channels=max((len(one.channels) for one in known), default=0),
-        comparisons=Comparisons.asked_by(known),
         may_hold=any(p["delay"] or p["holding"] or p["rate"] for p in policies.values()),
     )
 
@@ -91,64 +86,11 @@ def join_sent(candidates: DataFrame, sent: DataFrame, is_large: bool) -> DataFra
     return candidates.join(grouped if is_large else F.broadcast(grouped), on="customer_id", how="left")
 
 
-def join_reentry(
-    candidates: DataFrame, sent: DataFrame, campaign_ids: Iterable[str], clock: datetime
-) -> DataFrame:
-    """Add `reentered`: the last earlier message that the campaign's re-entry rule does not let be repeated; null when
-    there is none. Grain unchanged. For few candidates: only triggered campaigns have such rules."""
+def join_reentry(candidates: DataFrame, sent: DataFrame, campaign_ids: Iterable[str]) -> DataFrame:
+    """Add `entries`: the earlier messages of a campaign with a re-entry rule, null for none. Grain unchanged. For few
+    candidates: only triggered campaigns have such rules."""
     known = sent.where(F.col("campaign_id").isin(*sorted(campaign_ids)))
     one = F.struct(F.col("at").alias("sent_at"), "source_id", "data")
     # Unique by (campaign_id, customer_id, channel).
-    grouped = known.groupBy("campaign_id", "customer_id", "channel").agg(
-        F.array_sort(F.collect_list(one)).alias("entries")
-    )
-    joined = candidates.join(F.broadcast(grouped), on=["campaign_id", "customer_id", "channel"], how="left")
-    matching = F.filter(F.col("entries"), lambda entry: _forbids(entry, F.lit(clock)))
-    last = F.get(matching, F.size(matching) - 1)
-    entered = F.when(
-        last.isNotNull(), F.struct(last["sent_at"].alias("sent_at"), last["source_id"].alias("source_id"))
-    )
-    return joined.withColumn("reentered", entered).drop("entries")
-
-
-def _forbids(entry: Column, clock: Column) -> Column:
-    rule = F.col("policy.reentry")
-    since = F.timestamp_micros(F.unix_micros(clock) - rule["seconds"] * F.lit(1_000_000))
-    return (
-        F.when(rule["kind"] == "ever", F.lit(True))
-        .when(rule["kind"] == "span", entry["sent_at"] > since)
-        .otherwise(_entity(entry["data"]) == _entity(F.col("data")))
-    )
-
-
-def _entity(data: Column) -> Column:
-    path = F.concat(F.lit("$."), F.col("policy.reentry.property"))
-    return F.call_function("get_json_object", data, path)
-
-
-def apply_reentry(judged: DataFrame) -> DataFrame:
-    """Of several candidates of one unit that the re-entry rule does not allow together, let the first by the trigger's
-    time through, and give the others the reason 'reentry'. Grain unchanged; a stage of `decide`."""
-    rule = F.col("policy.reentry")
-    entity = F.when(rule["kind"] == "property", _entity(F.col("data")))
-    contends = F.col("reason").isNull() & rule.isNotNull()
-    # A trigger without the property is an entity of its own.
-    is_alone = (rule["kind"] == "property") & entity.isNull()
-    key = F.when(contends, F.when(is_alone, F.col("decision_id")).otherwise(F.coalesce(entity, F.lit(""))))
-    ready = judged.withColumn("-entity", key)
-    together = Window.partitionBy("campaign_id", "customer_id", "channel", "-entity")
-    first = F.first("source_id").over(together.orderBy("occurred_at", "decision_id"))
-    number = F.row_number().over(together.orderBy("occurred_at", "decision_id"))
-    is_repeated = contends & (number > 1)
-    verdict = F.struct(
-        F.lit("reentry_in_unit").alias("gate"), (~is_repeated).alias("passed"), first.alias("value")
-    )
-    marked = ready.withColumns({"-repeated": is_repeated, "-gate": verdict})
-    return marked.withColumns(
-        {
-            "reason": F.when(F.col("-repeated"), F.lit("reentry")).otherwise(F.col("reason")),
-            "gates": F.when(F.col("-repeated"), F.array_append("gates", F.col("-gate"))).otherwise(
-                F.col("gates")
-            ),
-        }
-    ).drop("-entity", "-repeated", "-gate")
+    grouped = known.groupBy("campaign_id", "customer_id", "channel").agg(F.collect_list(one).alias("entries"))
+    return candidates.join(F.broadcast(grouped), on=["campaign_id", "customer_id", "channel"], how="left")

@@ -11,6 +11,9 @@ import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pipelines.campaigns import CampaignSpec
 
 if TYPE_CHECKING:
@@ -39,6 +42,22 @@ def publish_order(campaigns: Mapping[str, CampaignSpec]) -> list[Column]:
     what the manifest pins, because a unit that is started again must cut the same transactions."""
     from pyspark.sql import functions as F
 
-    urgent = sorted(version for version, one in campaigns.items() if lane(one) == URGENT)
-    is_bulk = [~F.col("campaign_version").isin(urgent)] if 0 < len(urgent) < len(campaigns) else []
-    return [*is_bulk, F.col("message_id")]
+    is_bulk = ~F.col("campaign_version").isin(_urgent(campaigns))
+    return [*([is_bulk] if _is_mixed(campaigns) else []), F.col("message_id")]
+
+
+def sort_to_publish(rows: pa.Table, campaigns: Mapping[str, CampaignSpec]) -> pa.Table:
+    """The rows of one send partition in the order that `publish_order` gives them."""
+    if not _is_mixed(campaigns):
+        return rows.sort_by("message_id")
+    is_urgent = pc.is_in(rows["campaign_version"], value_set=pa.array(_urgent(campaigns)))
+    marked = rows.append_column("is_bulk", pc.invert(is_urgent))
+    return marked.sort_by([("is_bulk", "ascending"), ("message_id", "ascending")]).drop_columns(["is_bulk"])
+
+
+def _urgent(campaigns: Mapping[str, CampaignSpec]) -> list[str]:
+    return sorted(version for version, one in campaigns.items() if lane(one) == URGENT)
+
+
+def _is_mixed(campaigns: Mapping[str, CampaignSpec]) -> bool:
+    return 0 < len(_urgent(campaigns)) < len(campaigns)

@@ -17,7 +17,7 @@ from pipelines.campaigns import Campaign
 from pipelines.campaigns.hours import NO_RULES
 from pipelines.campaigns.predicates import CLOCK
 from pipelines.decide.outside import outside_of
-from pipelines.decide.policy import POLICY_TYPE, policy_literal, policy_row
+from pipelines.decide.policy import policy_text
 from pipelines.errors import InputError
 from pipelines.experiments import assign_variant, cumulate, variants_literal
 from pipelines.identity import message_id_column, send_partition_column, uuid5_column
@@ -26,7 +26,7 @@ from schemas.tables import table
 #: What is known of a campaign when candidates are made: one row per active bundle.
 CAMPAIGN_COLUMNS = (
     "campaign_id string, campaign_version string, campaign_status string, kind string, consent_topic string, "
-    f"channels array<string>, variants array<struct<variant string, upto int>>, policy {POLICY_TYPE}"
+    "channels array<string>, variants array<struct<variant string, upto int>>, policy string"
 )
 
 #: As `select_events` returns them, as far as matching reads them.
@@ -72,7 +72,7 @@ def campaigns_frame(
     rows = [
         (
             *(c.campaign_id, digest, c.status, c.kind, c.topic, list(c.channels), cumulate(c.variants)),
-            policy_row(c, house),
+            policy_text(c, house),
         )
         for digest, c in campaigns
     ]
@@ -127,7 +127,7 @@ def _match_event(events: DataFrame, digest: str, campaign: Campaign, house: Deci
         F.lit(None).cast("timestamp").alias("expires_at"),
         F.col("properties").alias("data"),
         _origin().alias("origin"),
-        policy_literal(campaign, house).alias("policy"),
+        F.lit(policy_text(campaign, house)).alias("policy"),
     )
     exploded = named.withColumn("channel", F.explode("channels")).drop("channels")
     if not campaign.trigger.when:
@@ -219,19 +219,9 @@ def as_run_candidates(
         F.lit(None).cast("timestamp").alias("expires_at"),
         F.lit("{}").alias("data"),
         F.lit("run").alias("origin"),
-        policy_literal(campaign, house).alias("policy"),
+        F.lit(policy_text(campaign, house)).alias("policy"),
         *[name for name in RUN_COLUMNS if name in recipients.columns],
     )
-
-
-def attach_customers(candidates: DataFrame, audience: DataFrame) -> DataFrame:
-    """Add `customer`, the whole snapshot row, null when there is none. Grain unchanged. For few candidates: their
-    ids go to the audience, so that the audience is scanned once and never shuffled."""
-    ids = candidates.select("customer_id").distinct()
-    found = audience.join(F.broadcast(ids), on="customer_id", how="left_semi")
-    # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
-    customers = found.select("customer_id", F.struct(*audience.columns).alias("customer"))
-    return candidates.join(F.broadcast(customers), on="customer_id", how="left")
 
 
 def identify_candidates(candidates: DataFrame, pipeline: str, send_partitions: int) -> DataFrame:

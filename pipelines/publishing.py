@@ -2,13 +2,16 @@
 
 Invariant: given the same rows in the same order, the chunks, batches and ids are the same; what was published before
 is not published again, but it is counted and its failures are reported again, so a resumed unit has full books.
-Runs on executors inside `mapInArrow`; shuffles recipients, never rendered text.
+Runs on executors inside `mapInArrow`, and for the few messages of an epoch on the driver; shuffles recipients, never
+rendered text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,8 +21,15 @@ from pipelines.batches import BatchScope, SendBatch, cut_batches, oversized
 from pipelines.campaigns import Campaign
 from pipelines.edges.control import ControlPoint, watch
 from pipelines.edges.progress import MarkerKey, Position
-from pipelines.edges.publisher import PublishTarget, Record, UnitCancelledError, cancel_unit, publish_chunk
-from pipelines.lanes import URGENT, lane
+from pipelines.edges.publisher import (
+    PublishError,
+    PublishTarget,
+    Record,
+    UnitCancelledError,
+    cancel_unit,
+    publish_chunk,
+)
+from pipelines.lanes import URGENT, lane, sort_to_publish
 from pipelines.links import LinkSettings
 from pipelines.messages import CompiledCampaign, compile_campaign
 from schemas.channels import channel as channel_named
@@ -61,10 +71,20 @@ _ACCOUNT = pa.schema(
         ("detail", pa.string()),
     ]
 )
+#: Of the account: what a correction of the ledger is made of.
+FAILURE_COLUMNS = ("message_id", "outcome", "reason", "detail")
 AccountRow = tuple[str, int, int, str, str, int, int, int, str | None, str | None, str | None]
 
 #: Compiled campaigns of this worker by digest: compiling costs more than rendering a batch.
 _compiled: dict[str, CompiledCampaign] = {}
+#: Rendering is the interpreter's work: threads share it and do not render at once.
+_rendering = Lock()
+#: More than there are cores, since a commit is mostly waiting.
+_WAITING_AT_ONCE = 8
+#: As `spark.task.maxFailures`: the new attempt's producer aborts what the last one left open, and reads the markers.
+_ATTEMPTS = 4
+
+Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -74,6 +94,7 @@ class PublishPlan:
     target: PublishTarget
     pipeline: str
     incarnation: str
+    lake: str
     term: int
     unit: int
     clock: str
@@ -85,10 +106,41 @@ class PublishPlan:
     control: ControlPoint | None
 
     def key(self, send_partition: int) -> MarkerKey:
-        return MarkerKey(self.pipeline, self.incarnation, self.term, send_partition)
+        return MarkerKey(self.pipeline, self.incarnation, self.term, send_partition, self.lake)
 
 
-def publish_task(plan: PublishPlan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def publish_few(plan: PublishPlan, rows: pa.Table) -> pa.Table:
+    """Publish from this process what `publish_task` would from others; returns the account. Commits wait for the
+    broker, so that several send partitions wait at once."""
+    task = publish_task(plan)
+    partitions = []
+    for send_partition in sorted(rows["send_partition"].unique().to_pylist()):
+        own = sort_to_publish(rows.filter(pc.equal(rows["send_partition"], send_partition)), plan.campaigns)
+        partitions.append(own.combine_chunks().to_batches())
+    with ThreadPoolExecutor(_WAITING_AT_ONCE) as pool:
+        accounts = list(pool.map(lambda batches: _insist(task, batches), partitions))
+    return pa.Table.from_batches([batch for batches in accounts for batch in batches], schema=_ACCOUNT)
+
+
+def _insist(task: Task, batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The task's account; one whose transaction failed is tried again, as Spark tries its tasks."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return list(task(iter(batches)))
+        except PublishError:
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError("not reached")
+
+
+def with_customers(sent: pa.Table, customers: pa.Table) -> pa.Table:
+    """The decisions with the `customer` of each; `customers` may name one several times."""
+    places = {name: row for row, name in enumerate(customers["customer_id"].to_pylist())}
+    rows = pa.array([places[name] for name in sent["customer_id"].to_pylist()], pa.int64())
+    return sent.append_column("customer", customers["customer"].take(rows))
+
+
+def publish_task(plan: PublishPlan) -> Task:
     """The function for `mapInArrow`. Input: one send partition's sent decisions, in `publish_order`, with columns
     send_partition, campaign_id, campaign_version, channel and those of `CompiledCampaign.assemble`."""
 
@@ -154,7 +206,8 @@ def _publish(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
     records: list[Record] = []
     for version, channel, rows in _groups(plan, chunk):
         campaign_id = plan.campaigns[version].campaign_id
-        payloads, failures = _render(plan, version, channel, rows)
+        with _rendering:
+            payloads, failures = _render(plan, version, channel, rows)
         for message_id, reason, detail in failures:
             outcome = reason_named(reason).decision
             account.append(

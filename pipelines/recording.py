@@ -2,7 +2,8 @@
 
 Invariant: changes of consent and suppression that a unit brings are recorded, and count, before its candidates are
 decided; each append happens once however often the unit is started. Where the past decides (caps, re-entry) the ledger
-is read and appended to within one turn, so that no other unit's decisions come between.
+is read and appended to within one turn, so that no other unit's decisions come between. The few candidates of an epoch
+are decided on the driver, those of a run on the executors, by the same function.
 """
 
 from __future__ import annotations
@@ -12,32 +13,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from conf import Settings
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
-from pipelines.cancellations import cancel_runs, has_cancel_rules, join_cancellations
-from pipelines.consent import join_consents
-from pipelines.decide import decide
-from pipelines.decide.caps import apply_caps
+from pipelines.decide import Unit, decide
+from pipelines.decide.frames import decide_frame
+from pipelines.decided import Decided, counted
 from pipelines.edges.faultpoints import reach
+from pipelines.edges.known import know_few, know_many
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import Manifest, ManifestStore
+from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
-from pipelines.edges.rates import Rates, free_at_column
+from pipelines.edges.rates import Rates
 from pipelines.edges.turns import APP_ID, Turn, Turns
-from pipelines.history import Asked, apply_reentry, asked_by, join_reentry, join_sent, select_sent
+from pipelines.history import Asked, asked_by, join_reentry, join_sent, select_sent
 from pipelines.holds import closed_rows, open_rows
-from pipelines.match import attach_customers
-from pipelines.repeats import mark_repeats
-from pipelines.suppression import join_suppressions
 from pipelines.work import Work
 from schemas.tables import Table, table
 
-CONSENTS, SUPPRESSIONS, LEDGER = table("consents"), table("suppressions"), table("ledger")
-CANCELLATIONS, HOLDS = table("cancellations"), table("holds")
+LEDGER, HOLDS = table("ledger"), table("holds")
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,7 @@ class Recorder:
     tells this driver from all others."""
 
     lake: DeltaLake
+    memory: Memory
     objects: ObjectStore
     settings: Settings
     app_id: str
@@ -61,51 +61,59 @@ class Recorder:
         is_new: bool,
         work: Work,
         campaigns: list[Campaign],
-        audience: DataFrame,
         books: Books,
-    ) -> None:
+    ) -> Decided:
         """Count the candidates into the books, and decide about them unless an earlier attempt has.
 
         `is_new`: the manifest was pinned just now, so that nothing of the unit can have been recorded before."""
         asked = asked_by(campaigns, self.settings.decide)
-        overlays = self._record_changes(unit, manifest, work)
+        self._record_changes(unit, work)
         reach("after-consents")
-        # An epoch's candidates are few, and used in many joins: planned once, held until the decisions are written.
-        candidates = work.candidates if work.is_large else work.candidates.persist()
-        try:
-            counted = candidates.groupBy("campaign_id", "channel").count()
-            books.add_considered([row.asDict() for row in counted.collect()])
-            if is_new or not self._is_recorded(unit, manifest):
-                known = self._join(candidates, manifest, work, campaigns, audience, overlays)
-                if asked.is_anything:
-                    self._decide_in_turn(unit, manifest, known, work.is_large, asked)
-                else:
-                    rows = self._decide(unit, manifest, known, None, work.is_large, asked)
-                    self.lake.append_once(LEDGER, rows, f"{self.app_id}/decide", unit)
-                reach("after-ledger")
-            self._note_rates(unit, manifest, campaigns)
-            if asked.may_hold or work.has_holds:
-                self.open_holds(unit, manifest, candidates if work.has_holds else None)
-        finally:
-            work.candidates.unpersist()
+        decided = None
+        # Few candidates are worked out once, and not again in each join that they take part in.
+        candidates = work.candidates if work.is_large else work.candidates.toArrow()
+        if is_new or not self._is_recorded(unit, manifest):
+            known = self._know(candidates, manifest, campaigns)
+            if asked.is_anything:
+                decided = self._decide_in_turn(unit, manifest, known, work, asked)
+            else:
+                decided = self._decide(unit, manifest, known, None, work, asked)
+                self._append(LEDGER, decided.rows, f"{self.app_id}/decide", unit)
+            reach("after-ledger")
+        if decided is None or not decided.is_few:
+            decided = self.recorded(unit, manifest, work.is_large)
+        books.add_considered(counted(candidates, "campaign_id", "channel"))
+        self._note_rates(manifest, campaigns, decided)
+        if asked.may_hold or work.has_holds:
+            closed = candidates if work.has_holds else None
+            self.open_holds(unit, decided, closed)
+        return decided
 
-    def _record_changes(self, unit: int, manifest: Manifest, work: Work) -> dict[str, DataFrame | None]:
-        """Append what the unit changes; returns each table as pinned, with the changes."""
-        return {
-            changed.name: self._change(changed, version, changes, unit)
-            for changed, version, changes in (
-                (CONSENTS, manifest.consents_version, work.consent_changes),
-                (SUPPRESSIONS, manifest.suppressions_version, work.suppression_changes),
-                (CANCELLATIONS, manifest.cancellations_version, work.cancellations),
-            )
-        }
+    def recorded(self, unit: int, manifest: Manifest, is_large: bool) -> Decided:
+        """The unit's decisions as the ledger has them."""
+        rows = self.decisions(unit, manifest)
+        return Decided(rows if is_large else rows.toArrow())
 
-    def _change(self, changed: Table, version: int, changes: DataFrame | None, unit: int) -> DataFrame | None:
-        pinned = self.lake.read(changed, version) if version >= 0 else None
-        if changes is None:
-            return pinned
-        self.lake.append_once(changed, changes, self.app_id, unit)
-        return changes if pinned is None else pinned.unionByName(changes)
+    def customers(self, customer_ids: pa.ChunkedArray, manifest: Manifest) -> pa.Table:
+        """`customer_id` and `customer`, the row in the pinned snapshot, of a few customers."""
+        ids = customer_ids.unique()
+        rows = self.memory.customers.find(ids, manifest.audience_version)
+        return pa.table({"customer_id": ids, "customer": rows})
+
+    def _record_changes(self, unit: int, work: Work) -> None:
+        for changed, changes in (
+            (CONSENTS, work.consent_changes),
+            (SUPPRESSIONS, work.suppression_changes),
+            (CANCELLATIONS, work.cancellations),
+        ):
+            if changes is not None:
+                self._append(changed, changes.toArrow(), self.app_id, unit)
+
+    def _append(self, where: Table, rows: DataFrame | pa.Table, app_id: str, unit: int) -> None:
+        if isinstance(rows, DataFrame):
+            self.lake.append_once(where, rows, app_id, unit)
+        elif rows.num_rows:
+            self.lake.append_few(where, rows, app_id, unit)
 
     def _is_recorded(self, unit: int, manifest: Manifest) -> bool:
         """Whether an earlier attempt has decided. A unit whose decisions were made in a turn has no transaction of its
@@ -113,32 +121,12 @@ class Recorder:
         own = f"{self.app_id}/decide"
         return self.lake.has_appended(LEDGER, own, unit) or not self.decisions(unit, manifest).isEmpty()
 
-    def _join(
-        self,
-        candidates: DataFrame,
-        manifest: Manifest,
-        work: Work,
-        campaigns: list[Campaign],
-        audience: DataFrame,
-        overlays: dict[str, DataFrame | None],
+    def _know(
+        self, candidates: DataFrame | pa.Table, manifest: Manifest, campaigns: list[Campaign]
     ) -> DataFrame:
-        """What is known of the candidates, the past apart."""
-        if work.is_large:
-            known = candidates.withColumn("is_repeated", F.lit(False))
-        else:
-            earlier = self.lake.read(LEDGER, manifest.ledger_version)
-            known = mark_repeats(attach_customers(candidates, audience), earlier)
-        consents = overlays[CONSENTS.name]
-        assert consents is not None  # the runner has made that table
-        known = join_consents(known, consents, manifest.as_of)
-        known = join_suppressions(known, overlays[SUPPRESSIONS.name], work.is_large)
-        if has_cancel_rules(campaigns):
-            known = join_cancellations(known, overlays[CANCELLATIONS.name])
-        if manifest.cancelled_runs:
-            known = cancel_runs(known, manifest.cancelled_runs)
-        if manifest.rate_free_at:
-            known = known.withColumn("rate_free_at", free_at_column(manifest.rate_free_at))
-        return known
+        if isinstance(candidates, DataFrame):
+            return know_many(self.lake, candidates, manifest, campaigns)
+        return know_few(self.lake.spark, candidates, manifest, campaigns, self.memory)
 
     def _decide(
         self,
@@ -146,41 +134,42 @@ class Recorder:
         manifest: Manifest,
         known: DataFrame,
         ledger: DataFrame | None,
-        is_large: bool,
+        work: Work,
         asked: Asked,
-    ) -> DataFrame:
+    ) -> Decided:
         """The decisions; `ledger` as of the unit's turn where the past is asked."""
-        clock, stages = manifest.decided_at, []
+        clock = manifest.decided_at
         if ledger is not None:
-            customers = None if is_large else known.select("customer_id").distinct()
+            customers = None if work.is_large else known.select("customer_id")
             if asked.reentry:
                 since = None if asked.reentry_span is None else clock - asked.reentry_span
-                known = join_reentry(known, select_sent(ledger, since, customers), asked.reentry, clock)
-                stages.append(apply_reentry)
+                known = join_reentry(known, select_sent(ledger, since, customers), asked.reentry)
             if asked.caps is not None:
-                known = join_sent(known, select_sent(ledger, clock - asked.caps, customers), is_large)
-                # A run has each customer once on each channel.
-                is_alone = is_large and asked.channels == 1
-                stages.append(lambda judged: apply_caps(judged, is_alone))
-        return decide(
-            known, F.lit(clock), manifest.pipeline, unit, manifest.audience_version, stages, asked.comparisons
-        )
+                known = join_sent(known, select_sent(ledger, clock - asked.caps, customers), work.is_large)
+        about = Unit(manifest.pipeline, unit, clock, manifest.audience_version, work.policy)
+        if work.is_large:
+            return Decided(decide_frame(known, about))
+        candidates = known.toArrow()
+        return Decided(decide(candidates, about), candidates.select(["customer_id", "customer"]))
 
     def _decide_in_turn(
-        self, unit: int, manifest: Manifest, known: DataFrame, is_large: bool, asked: Asked
-    ) -> None:
+        self, unit: int, manifest: Manifest, known: DataFrame, work: Work, asked: Asked
+    ) -> Decided | None:
+        """None when somebody else has decided the unit meanwhile."""
         while True:
             with self._turn(unit) as (turn, is_contested):
                 if is_contested and not self.decisions(unit, manifest).isEmpty():
-                    return
+                    return None
                 ledger = self.lake.read(LEDGER, self.lake.version(LEDGER))
-                rows = self._decide(unit, manifest, known, ledger, is_large, asked)
+                decided = self._decide(unit, manifest, known, ledger, work, asked)
                 reach("in-turn")
-                self.lake.append_once(LEDGER, rows, APP_ID, turn.version)
+                self._append(LEDGER, decided.rows, APP_ID, turn.version)
                 is_ours = self._turns().is_latest(turn)
+            if is_ours:
+                return decided
             # Taken over while it was slow: whether Delta has skipped the append, only the rows say.
-            if is_ours or not self.decisions(unit, manifest).isEmpty():
-                return
+            if not self.decisions(unit, manifest).isEmpty():
+                return None
 
     @contextmanager
     def _turn(self, unit: int) -> Iterator[tuple[Turn, bool]]:
@@ -193,29 +182,26 @@ class Recorder:
     def _turns(self) -> Turns:
         return Turns(self.objects, self.app_id.partition("/")[0], self.driver)
 
-    def _note_rates(self, unit: int, manifest: Manifest, campaigns: list[Campaign]) -> None:
+    def _note_rates(self, manifest: Manifest, campaigns: list[Campaign], decided: Decided) -> None:
         """Note how far the unit has used up delivery rates. What a release sends had its place before."""
         rated = {campaign.campaign_id: campaign for campaign in campaigns if campaign.rate}
         if not rated or manifest.pipeline == self.owner:
             return
-        has_place = (F.col("decision") == "sent") | (F.col("reason") == "held_rate")
-        rows = self.decisions(unit, manifest).where((F.col("stage") == "decide") & has_place)
-        placed = rows.where(F.col("campaign_id").isin(*sorted(rated))).groupBy("campaign_id")
-        for row in placed.agg(F.count("*").alias("messages"), F.max("due_at").alias("last")).collect():
-            campaign_id, clock = row["campaign_id"], manifest.decided_at
+        for campaign_id, messages, last in decided.placed(sorted(rated)):
+            clock = manifest.decided_at
             free_at = manifest.rate_free_at.get(campaign_id, manifest.clock)
             start = max(clock, datetime.fromisoformat(free_at))
-            last = row["last"] and row["last"].astimezone(clock.tzinfo)
-            Rates(self.objects).take(rated[campaign_id], start, row["messages"], last)
+            Rates(self.objects).take(rated[campaign_id], start, messages, last)
 
-    def open_holds(self, unit: int, manifest: Manifest, closed: DataFrame | None = None) -> None:
+    def open_holds(self, unit: int, decided: Decided, closed: pa.Table | None = None) -> None:
         """Append the unit's holds, from the ledger, and close those of the candidates `closed`."""
-        rows = open_rows(self.decisions(unit, manifest), self.owner)
+        rows = open_rows(decided.frame(self.lake.spark), self.owner)
         if closed is not None:
-            rows = rows.unionByName(closed_rows(closed, self.owner))
-        elif rows.isEmpty():
+            ended = self.lake.spark.createDataFrame(closed)
+            rows = rows.unionByName(closed_rows(ended, self.owner))
+        elif not decided.has_held():
             return
-        self.lake.append_once(HOLDS, rows, self.app_id, unit)
+        self._append(HOLDS, rows.toArrow() if decided.is_few else rows, self.app_id, unit)
         reach("after-holds")
 
     def decisions(self, unit: int, manifest: Manifest) -> DataFrame:

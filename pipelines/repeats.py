@@ -6,28 +6,22 @@ Invariant: of all candidates that share a `message_id`, over all time, exactly o
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as F
+import pyarrow as pa
 
 
-def mark_repeats(candidates: DataFrame, ledger: DataFrame) -> DataFrame:
-    """Add `is_repeated`. Grain unchanged: one row per decision_id. `ledger` is read at the version pinned for this
-    unit, so that a replay does not meet its own rows. The candidates come from triggers and events; a run cannot repeat
-    them, because its id is part of the message id."""
-    ids = candidates.select("message_id").distinct()
-    # distinct on both sides: message_id is unique in `seen`.
-    # The files of runs hold nothing else, so their statistics let Delta leave out a million rows at a time.
-    asked = ledger.where(F.col("source").isin("trigger", "event"))
-    seen = (
-        asked.select("message_id")
-        .join(F.broadcast(ids), on="message_id", how="left_semi")
-        .distinct()
-        .withColumn("is_seen", F.lit(True))
-    )
-    first = Window.partitionBy("message_id").orderBy("origin")
-    joined = candidates.join(F.broadcast(seen), on="message_id", how="left")
-    repeated = F.coalesce(F.col("is_seen"), F.lit(False)) | (F.row_number().over(first) > 1)
-    if "hold_id" in candidates.columns:
-        # A hold is the message that was seen, not another one like it.
-        repeated &= F.col("hold_id").isNull()
-    return joined.withColumn("is_repeated", repeated).drop("is_seen")
+def mark_repeats(candidates: pa.Table, is_seen: pa.Array) -> pa.Table:
+    """Add `is_repeated`. Grain unchanged: one row per decision_id. `is_seen`: whether an earlier unit has decided a
+    candidate's message. The candidates come from triggers and events; a run cannot repeat them, because its id is part
+    of the message id."""
+    count = candidates.num_rows
+    # A hold is the message that was seen, not another one like it.
+    has_holds = "hold_id" in candidates.column_names
+    held = candidates["hold_id"].to_pylist() if has_holds else [None] * count
+    origins, ids = candidates["origin"].to_pylist(), candidates["message_id"].to_pylist()
+    seen, met = is_seen.to_pylist(), set()
+    repeated = [False] * count
+    for row in sorted(range(count), key=lambda row: origins[row]):
+        if held[row] is None:
+            repeated[row] = seen[row] or ids[row] in met
+        met.add(ids[row])
+    return candidates.append_column("is_repeated", pa.array(repeated, pa.bool_()))

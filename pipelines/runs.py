@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from conf.house import Decide
 from pipelines.campaigns import Campaign
+from pipelines.decide.policy import policy_text
 from pipelines.edges.manifests import Manifest
 from pipelines.match import as_run_candidates, identify_candidates, match_audience
 from pipelines.work import Work
@@ -45,6 +46,7 @@ def make_run_work(
         consent_changes=None,
         dead_letters=None,
         is_large=True,
+        policy=policy_text(campaign, house),
     )
 
 
@@ -70,4 +72,5 @@ def make_up_work(
         consent_changes=None,
         dead_letters=None,
         is_large=True,
+        policy=policy_text(campaign, house),
     )

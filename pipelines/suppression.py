@@ -113,7 +113,7 @@ def join_suppressions(candidates: DataFrame, changes: DataFrame | None, is_large
     keys = _keys()
     joined = candidates.select("*", *[key.alias(_key_name(kind)) for kind, key in keys.items()])
     if not is_large:
-        asked = joined.select(F.explode(F.array(*map(_key_name, KINDS))).alias("value")).distinct()
+        asked = joined.select(F.explode(F.array(*map(_key_name, KINDS))).alias("value"))
         changes = changes.join(F.broadcast(asked), on="value", how="left_semi")
     latest = latest_suppressions(changes)
     for kind in KINDS:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -16,24 +18,36 @@ from conf import Settings
 from pipelines import dead_letters as letters
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
-from pipelines.decide import render_failures
+from pipelines.corrections import render_failures
+from pipelines.decided import BOOKED, Decided, counted
 from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
 from pipelines.edges.control import ControlPoint, cancelled_pipelines
 from pipelines.edges.faultpoints import reach
+from pipelines.edges.identity import lake_identity
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import Manifest, ManifestStore
+from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.plans import PlanStore
 from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
 from pipelines.edges.rates import Rates
+from pipelines.edges.tables import Tables
 from pipelines.edges.terms import driver_name
 from pipelines.lanes import publish_order
 from pipelines.links import link_settings
 from pipelines.match import check_conditions
-from pipelines.publishing import ACCOUNT_COLUMNS, PUBLISHED_COLUMNS, PublishPlan, publish_task
-from pipelines.recording import CANCELLATIONS, CONSENTS, HOLDS, LEDGER, SUPPRESSIONS, Recorder
+from pipelines.publishing import (
+    ACCOUNT_COLUMNS,
+    FAILURE_COLUMNS,
+    PUBLISHED_COLUMNS,
+    PublishPlan,
+    publish_few,
+    publish_task,
+    with_customers,
+)
+from pipelines.recording import HOLDS, LEDGER, Recorder
 from pipelines.releases import release_pipeline
 from pipelines.work import WorkMaker
 from schemas.tables import table
@@ -43,10 +57,17 @@ AUDIENCE = table("audience")
 
 
 class UnitRunner:
-    """Runs the units of one pipeline. `incarnation` tells apart its lives, `term` its drivers; see `MarkerKey`."""
+    """Runs the units of one pipeline. `incarnation` tells apart its lives, `term` its drivers; see `MarkerKey`. A
+    driver of several pipelines gives them one `memory`."""
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, pipeline: str, incarnation: str, term: int
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        pipeline: str,
+        incarnation: str,
+        term: int,
+        memory: Memory | None = None,
     ) -> None:
         self.spark = spark
         self.settings = settings
@@ -56,10 +77,12 @@ class UnitRunner:
         self.objects = ObjectStore(settings.lake)
         self.campaigns = CampaignStore(self.objects)
         self.manifests = ManifestStore(self.objects)
-        self.lake = DeltaLake(spark, settings.lake)
+        memory = memory or Memory(Tables(settings.lake))
+        self.lake = DeltaLake(spark, settings.lake, memory.tables)
         self.app_id = f"{pipeline}/{incarnation}"
         self.recorder = Recorder(
             lake=self.lake,
+            memory=memory,
             objects=self.objects,
             settings=settings,
             app_id=self.app_id,
@@ -70,6 +93,7 @@ class UnitRunner:
         self._links = link_settings(settings.links)
         for declared in (CONSENTS, LEDGER):
             self.lake.ensure(declared)
+        self._identity = lake_identity(self.objects, self.lake)
         self._target = PublishTarget(
             client=settings.kafka.librdkafka(),
             progress_partitions=count_partitions(settings.kafka.librdkafka()),
@@ -91,18 +115,21 @@ class UnitRunner:
         if not is_new and (finished := self.manifests.result(self.app_id, unit)) is not None:
             # All of it is published. Its markers may be gone: a later incarnation writes under the same keys.
             return finished
-        versions, audience = self.pinned(manifest)
-        work = make(self.spark, manifest, versions, audience)
+        versions = self.pinned(manifest)
+        work = make(self.spark, manifest, versions, lambda: self._audience(manifest))
         books = Books()
-        self.recorder.record(unit, manifest, is_new, work, list(versions.values()), audience, books)
-        self.publish(unit, manifest, versions, audience, work.is_large, books)
+        campaigns = list(versions.values())
+        decided = self.recorder.record(unit, manifest, is_new, work, campaigns, books)
+        self.publish(unit, manifest, versions, decided, books)
         refused = self._publish_dead_letters(unit, work.dead_letters)
         return self.conclude(unit, manifest, books, refused)
 
-    def pinned(self, manifest: Manifest) -> tuple[dict[str, Campaign], DataFrame]:
-        """The campaign versions and the audience of a manifest."""
-        versions = {digest: self.campaigns.load(digest) for digest in manifest.campaigns.values()}
-        return versions, self.lake.read(AUDIENCE, manifest.audience_version)
+    def pinned(self, manifest: Manifest) -> dict[str, Campaign]:
+        """The campaign versions of a manifest, by digest."""
+        return {digest: self.campaigns.load(digest) for digest in manifest.campaigns.values()}
+
+    def _audience(self, manifest: Manifest) -> DataFrame:
+        return self.lake.read(AUDIENCE, manifest.audience_version)
 
     def conclude(
         self, unit: int, manifest: Manifest, books: Books, refused: dict[str, int]
@@ -157,23 +184,15 @@ class UnitRunner:
         unit: int,
         manifest: Manifest,
         versions: dict[str, Campaign],
-        audience: DataFrame,
-        is_large: bool,
+        decided: Decided,
         books: Books,
     ) -> None:
         reach("before-publish")
-        decided = self.decisions(unit, manifest)
-        sent = decided.where((F.col("stage") == "decide") & (F.col("decision") == "sent"))
-        chosen = sent.select(*PUBLISHED_COLUMNS)
-        if is_large:
-            PlanStore(self.objects).record(self.app_id, unit, manifest, sent)
-        customers = audience.select("customer_id", F.struct(*audience.columns).alias("customer"))
-        # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
-        joined = customers.join(chosen if is_large else F.broadcast(chosen), on="customer_id", how="inner")
         plan = PublishPlan(
             target=self._target,
             pipeline=self.pipeline,
             incarnation=self.incarnation,
+            lake=self._identity,
             term=self.term,
             unit=unit,
             clock=manifest.clock,
@@ -181,11 +200,48 @@ class UnitRunner:
             channels=self.settings.channels,
             links=self._links,
             messages_per_transaction=manifest.messages_per_transaction,
-            control=ControlPoint(self.settings.lake, self.pipeline) if is_large else None,
+            control=None if decided.is_few else ControlPoint(self.settings.lake, self.pipeline),
         )
+        sent = decided.sent()
+        if isinstance(sent, pa.Table):
+            customers = decided.customers
+            if customers is None:
+                customers = self.recorder.customers(sent["customer_id"], manifest)
+            failures = self._publish_few(plan, sent, customers, books)
+        else:
+            PlanStore(self.objects).record(self.app_id, unit, manifest, sent)
+            failures = self._publish_many(plan, sent, manifest, books)
+        books.add_decisions(counted(decided.first(), *BOOKED))
+        if failures is not None:
+            books.add_decisions(counted(failures, *BOOKED))
+
+    def _publish_few(
+        self, plan: PublishPlan, sent: pa.Table, customers: pa.Table, books: Books
+    ) -> pa.Table | None:
+        """From the driver, whose producers live as long as the stream; returns the corrections of the ledger."""
+        account = publish_few(plan, with_customers(sent.select(PUBLISHED_COLUMNS), customers))
+        reach("after-publish")
+        is_published = pc.equal(account["outcome"], "published")
+        books.add_published(account.filter(is_published).to_pylist())
+        failed = account.filter(pc.invert(is_published))
+        if not failed.num_rows:
+            return None
+        frames = [self.spark.createDataFrame(rows) for rows in (sent, failed.select(FAILURE_COLUMNS))]
+        rows = render_failures(*frames).toArrow()
+        self.lake.append_few(LEDGER, rows, f"{self.app_id}/render", plan.unit)
+        return rows
+
+    def _publish_many(
+        self, plan: PublishPlan, sent: DataFrame, manifest: Manifest, books: Books
+    ) -> DataFrame | None:
+        """By the executors, a task for each send partition; returns the corrections of the ledger."""
+        audience = self._audience(manifest)
+        customers = audience.select("customer_id", F.struct(*audience.columns).alias("customer"))
+        # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
+        joined = customers.join(sent.select(*PUBLISHED_COLUMNS), on="customer_id", how="inner")
         account = (
             joined.repartitionById(manifest.send_partitions, F.col("send_partition"))
-            .sortWithinPartitions(*publish_order(versions))
+            .sortWithinPartitions(*publish_order(plan.campaigns))
             .mapInArrow(publish_task(plan), ACCOUNT_COLUMNS)
             .persist()
         )
@@ -196,23 +252,20 @@ class UnitRunner:
             totals = [row.asDict() for row in grouped.collect()]
             reach("after-publish")
             books.add_published([row for row in totals if row["outcome"] == "published"])
-            if any(row["outcome"] != "published" for row in totals):
-                self._record_failures(unit, sent, account.where(F.col("outcome") != "published"))
+            if all(row["outcome"] == "published" for row in totals):
+                return None
+            failed = account.where(F.col("outcome") != "published").select(*FAILURE_COLUMNS)
+            app_id = f"{self.app_id}/render"
+            self.lake.append_once(LEDGER, render_failures(sent, failed), app_id, plan.unit)
         finally:
             account.unpersist()
-        summary = self.decisions(unit, manifest)
-        counted = summary.groupBy("stage", "campaign_id", "channel", "decision", "reason").count()
-        books.add_decisions([row.asDict() for row in counted.collect()])
-
-    def _record_failures(self, unit: int, sent: DataFrame, failures: DataFrame) -> None:
-        rows = render_failures(sent, failures.select("message_id", "outcome", "reason", "detail"))
-        self.lake.append_once(LEDGER, rows, f"{self.app_id}/render", unit)
+        return self.decisions(plan.unit, manifest).where(F.col("stage") == "render")
 
     def _publish_dead_letters(self, unit: int, refused: DataFrame | None) -> dict[str, int]:
         """Counts by reason."""
         if refused is None:
             return {}
-        key = MarkerKey(f"{self.pipeline}-dead-letters", self.incarnation, self.term, 0)
+        key = MarkerKey(f"{self.pipeline}-dead-letters", self.incarnation, self.term, 0, self._identity)
         rows = refused.select(*letters.COLUMNS).repartition(1).sortWithinPartitions(*letters.ORDER)
         task = letters.dead_letter_task(self._target, key, unit, self.pipeline)
         account = rows.mapInArrow(task, letters.ACCOUNT_COLUMNS)

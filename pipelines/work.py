@@ -30,7 +30,9 @@ class Work:
     cancellations: DataFrame | None = None
     #: Some candidates are open holds, which are closed by being decided.
     has_holds: bool = False
+    #: The rules of all candidates of a run, as `pipelines.decide.policy` writes them.
+    policy: str | None = None
 
 
-#: Makes the work of a unit from what its manifest pinned: (spark, manifest, campaign versions, audience).
-WorkMaker = Callable[[SparkSession, Manifest, dict[str, Campaign], DataFrame], Work]
+#: Makes the work of a unit from what its manifest pinned; the last argument reads the audience.
+WorkMaker = Callable[[SparkSession, Manifest, dict[str, Campaign], Callable[[], DataFrame]], Work]

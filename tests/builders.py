@@ -13,12 +13,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pipelines.campaigns import Campaign
-from pipelines.decide.policy import POLICY_TYPE
+from pipelines.decide.rows import JOINED
 from pipelines.decode import TRIGGERS
 from pipelines.suppression import suppressed_value
+from schemas.ddl import arrow_type
 from schemas.tables import table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 Row = dict[str, Any]
@@ -36,7 +38,7 @@ CANDIDATE_SCHEMA = (
     "decision_id string, message_id string, source string, source_id string, campaign_id string, "
     "campaign_version string, campaign_status string, consent_topic string, channel string, "
     "customer_id string, send_partition int, variant string, occurred_at timestamp, expires_at timestamp, "
-    f"data string, origin string, policy {POLICY_TYPE}"
+    "data string, origin string, policy string"
 )
 TEMPLATES: Mapping[str, str] = {
     "email/subject.en.txt.j2": "Hello {{ customer.first_name }}",
@@ -51,6 +53,12 @@ TEMPLATES: Mapping[str, str] = {
 def customer_schema() -> str:
     """The type of the struct `customer`."""
     return f"struct<{', '.join(f'{c.name} {c.type}' for c in table('audience').columns)}>"
+
+
+def joined_schema() -> str:
+    """Candidates with their customer and what is joined to them, as `pipelines.decide` takes them."""
+    added = ", ".join(f"{name} {kind}" for name, kind in JOINED.items() if name != "policy")
+    return f"{CANDIDATE_SCHEMA}, customer {customer_schema()}, {added}"
 
 
 def consent(channel: str, topic: str, granted: bool) -> Row:
@@ -159,7 +167,8 @@ def candidate_row(**changes: Any) -> Row:
         "granted": True,
         "suppressed_by": None,
         "cancelled_by": None,
-        "reentered": None,
+        "entries": None,
+        "sent_before": None,
         "is_due": None,
         "outside_of": None,
         "rate_free_at": None,
@@ -275,7 +284,21 @@ def frame(spark: SparkSession, rows: Iterable[Row], schema: Any) -> DataFrame:
     parsed = DataType.fromDDL(schema) if isinstance(schema, str) else schema
     assert isinstance(parsed, StructType)
     names = parsed.names
-    return spark.createDataFrame([tuple(row[name] for name in names) for row in rows], parsed)
+    return spark.createDataFrame([tuple(_plain(row[name], name) for name in names) for row in rows], parsed)
+
+
+def arrow(rows: Iterable[Row], schema: str) -> pa.Table:
+    """The rows as an Arrow table of the schema, columns by name."""
+    import pyarrow as pa
+
+    fields = [pa.field(part.name, part.type) for part in arrow_type(f"struct<{schema}>")]
+    plain = [{field.name: _plain(row[field.name], field.name) for field in fields} for row in rows]
+    return pa.Table.from_pylist(plain, schema=pa.schema(fields))
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Rules are written as they travel: as text."""
+    return json.dumps(value) if name == "policy" and isinstance(value, dict) else value
 
 
 def _changed(row: Row, changes: Row) -> Row:

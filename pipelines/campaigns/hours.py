@@ -25,7 +25,7 @@ NO_RULES = Decide()
 
 #: A table: its period in minutes (a day when all days are alike, else a week that begins on Monday), and for each
 #: stretch its end, the minute at which the next open one begins (it may lie beyond the period), and why it is closed.
-HOURS_TYPE = "struct<period int, segments array<struct<upto int, opens int, reason string>>>"
+Hours = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ def closures(campaign: CampaignSpec, house: Decide) -> list[Closure]:
     return found
 
 
-def hours(rules: Sequence[Closure]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """The table of the rules that hold a message and that of those which exclude it, as values of `HOURS_TYPE`.
+def hours(rules: Sequence[Closure]) -> tuple[Hours | None, Hours | None]:
+    """The table of the rules that hold a message and that of those which exclude it, as `Hours`.
 
     Rules that together never open cannot hold, since nothing would ever be released: they exclude."""
     holding = [rule for rule in rules if rule.otherwise == "hold"]

@@ -1,7 +1,7 @@
 """Decisions: every gate for everybody considered, recorded with its verdict."""
 
-from pipelines.decide.decisions import Comparisons, decide, render_failures
+from pipelines.decide.decisions import Unit, decide
 from pipelines.decide.gates import GATES, Gate
 from pipelines.decide.timing import HOLDS, Hold
 
-__all__ = ["GATES", "HOLDS", "Comparisons", "Gate", "Hold", "decide", "render_failures"]
+__all__ = ["GATES", "HOLDS", "Gate", "Hold", "Unit", "decide"]

@@ -6,31 +6,43 @@ message waits nothing is chosen: the channels are compared when it falls due.
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipelines.decide.timing import is_delayed
-
-KEY = ("origin", "campaign_id", "customer_id")
+from pipelines.decide.rows import Rows
 
 
-def with_choice(rows: DataFrame, reachable: Column, is_asked: bool) -> DataFrame:
-    """Add `chosen_channel`: null when the campaign wants all, when none is reachable, or while the message waits.
-    Grain unchanged. `is_asked` false: no campaign of the unit chooses, and nothing is compared."""
-    if not is_asked:
-        return rows.select("*", F.lit(None).cast("string").alias("chosen_channel"))
-    rank = F.array_position("policy.channels", F.col("channel"))
-    is_preferred = (F.col("policy.channel_choice") == "preferred") & (
-        F.col("customer.preferred_channel") == F.col("channel")
-    )
-    place = F.struct(F.when(is_preferred, F.lit(0)).otherwise(rank).alias("rank"), F.col("channel"))
-    waits = is_delayed() | F.col("opens_at").isNotNull()
-    chooses = (F.col("policy.channel_choice") != "all") & ~waits
-    ranked = rows.select("*", F.when(chooses & reachable, place).alias("_place"))
-    best = F.min("_place").over(Window.partitionBy(*KEY))
-    return ranked.select("*", F.when(chooses, best["channel"]).alias("chosen_channel")).drop("_place")
+def asks(policy: object) -> bool:
+    """Whether a policy compares the channels of a customer."""
+    return isinstance(policy, dict) and policy["channel_choice"] != "all" and len(policy["channels"]) > 1
 
 
-def is_chosen() -> Column:
+def add_choice(rows: Rows, reachable: pa.Array) -> None:
+    """Compute `chosen_channel`: null when the campaign wants all, when none is reachable, and while it waits."""
+    chosen: list[str | None] = [None] * len(rows)
+    if not asks(rows.policy):
+        rows.computed["chosen_channel"] = pa.array(chosen, pa.string())
+        return
+    ranks = {channel: rank for rank, channel in enumerate(rows.rule("channels"))}
+    is_by_wish = rows.rule("channel_choice") == "preferred"
+    waits = pc.or_(rows.column("is_delayed"), pc.is_valid(rows.column("opens_at")))
+    columns = [rows.column("origin"), rows.column("customer_id"), rows.column("channel")]
+    keys = list(zip(*(column.to_pylist() for column in columns), strict=True))
+    preferred = rows.customer("preferred_channel").to_pylist() if is_by_wish else [None] * len(rows)
+    best: dict[tuple[str, str], tuple[int, str]] = {}
+    for row in pc.indices_nonzero(pc.and_(pc.invert(waits), reachable)).to_pylist():
+        origin, customer, channel = keys[row]
+        # A hold may be on a channel that the campaign has given up since.
+        rank = -1 if preferred[row] == channel else ranks.get(channel, len(ranks))
+        best[origin, customer] = min(best.get((origin, customer), (rank, channel)), (rank, channel))
+    for row in pc.indices_nonzero(pc.invert(waits)).to_pylist():
+        origin, customer, _ = keys[row]
+        if found := best.get((origin, customer)):
+            chosen[row] = found[1]
+    rows.computed["chosen_channel"] = pa.array(chosen, pa.string())
+
+
+def is_chosen(rows: Rows) -> pa.Array:
     """Whether the row's channel is the one, or there was nothing to choose."""
-    return F.col("chosen_channel").isNull() | (F.col("chosen_channel") == F.col("channel"))
+    chosen = rows.column("chosen_channel")
+    return pc.or_kleene(pc.is_null(chosen), pc.equal(chosen, rows.column("channel")))

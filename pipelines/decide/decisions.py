@@ -1,113 +1,116 @@
 """Candidates become decisions: one row of the ledger each, sent, held or not, with every gate's verdict.
 
 Invariant: as many decisions leave as candidates came in, and a decision depends on nothing but the candidate, its
-customer row in the pinned snapshot, its consents, what is joined to it (`pipelines.decide.inputs`) and the pinned
-clock. Does not write and does not render.
+customer row in the pinned snapshot, its consents, what is joined to it (`pipelines.decide.rows`) and the pinned clock.
+It is Arrow in, Arrow out: the driver decides an epoch with it, the executors a run. Does not write and does not render.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipelines.campaigns import CampaignSpec
-from pipelines.decide.choice import with_choice
-from pipelines.decide.gates import judge, reachable
-from pipelines.decide.inputs import with_joined
-from pipelines.decide.rate import stage_by_rate
-from pipelines.decide.timing import with_times
+from pipelines.decide.caps import apply_caps
+from pipelines.decide.choice import add_choice
+from pipelines.decide.gates import GATES, passed, reachable
+from pipelines.decide.rate import Steps, find_turns, stage_by_rate
+from pipelines.decide.reentry import add_reentered, add_rivals
+from pipelines.decide.rows import JOINED, Rows, by_policy
+from pipelines.decide.timing import HOLDS, add_times
+from pipelines.decide.verdicts import Verdicts, concatenate
+from schemas import ddl
 from schemas.reasons import codes_of
 from schemas.tables import table
 
 LEDGER = table("ledger")
-
-#: Judges rows against each other, after every row has been judged alone: of the rows whose `reason` is null it may give
-#: some a reason, and appends its verdicts to their `gates`. Grain unchanged.
-Stage = Callable[[DataFrame], DataFrame]
+#: The ledger's columns, and those by which the delivery rate stages what would be sent.
+STAGED = pa.schema(
+    [*LEDGER.arrow_schema(), *(pa.field(n, ddl.arrow_type(JOINED[n])) for n in ("is_due", "rate_free_at"))]
+)
 
 
 @dataclass(frozen=True)
-class Comparisons:
-    """Which rows a unit must compare with each other; each comparison is a shuffle of all candidates."""
+class Unit:
+    """What all decisions of a unit share. `policy`: the rules of all candidates, where they do not carry their own."""
 
-    channel_choice: bool = True
-    rate: bool = True
-
-    @staticmethod
-    def asked_by(campaigns: Iterable[CampaignSpec]) -> Comparisons:
-        """Those that at least one of the campaigns asks for."""
-        known = list(campaigns)
-        return Comparisons(
-            channel_choice=any(c.channel_choice != "all" and len(c.channels) > 1 for c in known),
-            rate=any(c.rate is not None for c in known),
-        )
+    pipeline: str
+    number: int
+    clock: datetime
+    audience_version: int
+    policy: str | None = None
 
 
-def decide(
-    candidates: DataFrame,
-    clock: Column,
-    pipeline: str,
-    unit: int,
-    audience_version: int,
-    stages: Iterable[Stage] = (),
-    comparisons: Comparisons | None = None,
-) -> DataFrame:
-    """Run all gates, then the holds, then `stages` (caps, arbitration), then the delivery rate. `candidates` carries
-    `customer` (struct, null when unknown), `granted` (boolean, null when never recorded), `is_repeated` (the same
-    message was decided before, see `pipelines.repeats`), and what `pipelines.decide.inputs` names. A row that waits is
-    not sent by this unit: the stages count it only when it falls due.
+def decide(candidates: pa.Table, unit: Unit) -> pa.Table:
+    """Ask all gates, then the holds, then compare the rows with each other: re-entry, caps, delivery rate. A row that
+    waits is not sent by this unit: it is compared when it falls due.
 
-    Grain of the result: one row per decision_id, in the columns of the ledger, stage 'decide'.
-    """
-    compared = comparisons or Comparisons()
-    timed = with_times(with_joined(candidates).select("*", clock.alias("decided_at")))
-    judged = judge(with_choice(timed, reachable(), compared.channel_choice))
-    for stage in stages:
-        judged = stage(judged)
-    staged = stage_by_rate(judged) if compared.rate else judged
-    return _to_ledger(staged, pipeline, unit, audience_version)
+    `candidates`: all of the unit, as `pipelines.match` makes them, with `customer` (struct, null when unknown) and what
+    is joined to them. Grain of the result: one row per decision_id, in the columns of the ledger, stage 'decide'."""
+    decided, rates = decide_unstaged(candidates, unit)
+    if rates:
+        decided = stage_by_rate(decided, find_turns(decided, rates), rates, unit.clock)
+    return decided.select(LEDGER.column_names)
 
 
-def render_failures(decisions: DataFrame, failures: DataFrame) -> DataFrame:
-    """The second ledger row of those whose rendering failed: the decision that counts from then on.
-
-    `failures`: one row per message_id with `outcome` ('failed' or 'excluded'), `reason`, `detail`. Grain of the
-    result: one row per decision_id, stage 'render'. message_id is unique among the sent decisions of a unit.
-    """
-    corrected = decisions.drop("decision", "reason", "detail", "stage").join(
-        failures, on="message_id", how="inner"
-    )
-    rows = corrected.withColumn("decision", F.col("outcome")).withColumn("stage", F.lit("render"))
-    return rows.select(*[field.name for field in LEDGER.schema().fields])
-
-
-def _decision() -> Column:
-    reason = F.col("reason")
-    return (
-        F.when(reason.isNull(), F.lit("sent"))
-        .when(reason.isin(*codes_of("held")), F.lit("held"))
-        .otherwise(F.lit("excluded"))
-    )
+def decide_unstaged(candidates: pa.Table, unit: Unit) -> tuple[pa.Table, dict[str, Steps]]:
+    """The decisions before the delivery rate, with the columns of `STAGED` beside those of the ledger, and the rates by
+    campaign. All rows of a customer must be among the candidates, not all of the unit."""
+    if not candidates.num_rows:
+        return STAGED.empty_table(), {}
+    groups = list(by_policy(candidates, unit.clock, unit.policy))
+    verdicts = concatenate([judge(rows) for rows in groups])
+    apply_caps(groups, verdicts)
+    gates, start, parts = verdicts.gates(), 0, []
+    rates: dict[str, Steps] = {}
+    for rows in groups:
+        found = [column.slice(start, len(rows)) for column in (verdicts.reason, verdicts.due_at, gates)]
+        parts.append(_to_ledger(rows, unit, *found))
+        start += len(rows)
+        if steps := rows.rule("rate"):
+            rates |= dict.fromkeys(pc.unique(rows.column("campaign_id")).to_pylist(), steps)
+    return pa.concat_tables(parts), rates
 
 
-def _to_ledger(judged: DataFrame, pipeline: str, unit: int, audience_version: int) -> DataFrame:
-    made = {
-        "stage": F.lit("decide"),
-        "pipeline": F.lit(pipeline),
-        "unit": F.lit(unit).cast("long"),
-        "decision": _decision(),
-        "detail": F.lit(None).cast("string"),
-        "locale": F.col("customer.locale"),
-        "audience_version": F.lit(audience_version).cast("long"),
-        "decided_date": F.to_date("decided_at"),
-        "priority": F.col("policy.priority"),
-        "category": F.col("policy.category"),
+def judge(rows: Rows) -> Verdicts:
+    """The verdicts of gates and holds about rows that share a policy, and of their re-entry rule."""
+    add_times(rows)
+    add_reentered(rows)
+    add_choice(rows, reachable(rows))
+    verdicts = Verdicts(len(rows))
+    for gate in GATES:
+        verdicts.add(gate.name, gate.reason, passed(gate, rows), gate.evidence(rows))
+    for hold in HOLDS:
+        due = hold.due(rows)
+        verdicts.add(hold.name, hold.reason, pc.is_null(due), hold.evidence(rows), due)
+    add_rivals(rows, verdicts)
+    return verdicts
+
+
+def _to_ledger(rows: Rows, unit: Unit, reason: pa.Array, due_at: pa.Array, gates: pa.Array) -> pa.Table:
+    held = pc.is_in(reason, value_set=pa.array(codes_of("held")))
+    decided = pc.if_else(pc.is_null(reason), "sent", pc.if_else(held, "held", "excluded"))
+    made: dict[str, Any] = {
+        "stage": "decide",
+        "pipeline": unit.pipeline,
+        "unit": unit.number,
+        "decision": decided,
+        "reason": reason,
+        "detail": None,
+        "gates": gates,
+        "locale": rows.customer("locale"),
+        "audience_version": unit.audience_version,
+        "due_at": due_at,
+        "decided_at": unit.clock,
+        "decided_date": unit.clock.date(),
+        "priority": rows.rule("priority"),
+        "category": rows.rule("category"),
     }
     columns = []
-    for field in LEDGER.schema().fields:
-        column = made.get(field.name, F.col(field.name))
-        columns.append(column.cast(field.dataType).alias(field.name))
-    return judged.select(*columns)
+    for field in STAGED:
+        value = made[field.name] if field.name in made else rows.column(field.name)
+        columns.append(value.cast(field.type) if isinstance(value, pa.Array) else rows.all(value, field.type))
+    return pa.table(columns, schema=STAGED)

@@ -11,194 +11,182 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.campaigns.hours import QUIET, WINDOW
 from pipelines.decide.choice import is_chosen
-from pipelines.decide.timing import HOLDS, is_delayed, time_shown
-from pipelines.experiments import HOLDOUT_POINTS, holdout_point
+from pipelines.decide.reentry import earlier_shown
+from pipelines.decide.rows import Rows
+from pipelines.decide.timing import as_text, time_shown
+from pipelines.experiments import HOLDOUT_POINTS, holdout_points
 from schemas.channels import CHANNELS
 
 
 @dataclass(frozen=True)
 class Gate:
-    """`passes` and `evidence` are functions of no arguments because a Column needs a session to be built."""
+    """`passes` gives a boolean for each row (null: not passed), `evidence` the value that decided, as text."""
 
     name: str
     reason: str
-    passes: Callable[[], Column]
-    evidence: Callable[[], Column]
+    passes: Callable[[Rows], pa.Array]
+    evidence: Callable[[Rows], pa.Array]
 
 
 #: Topics that need no opt-in: the customer asked for the thing itself. A recorded withdrawal still counts.
 OPT_OUT_TOPICS = ("transactional",)
 
 
-def _address() -> Column:
-    """The address of the row's channel; an empty string is no address."""
-    chosen = F.coalesce(
-        *[F.when(F.col("channel") == c.name, F.col(f"customer.{c.address_column}")) for c in CHANNELS]
-    )
-    return F.when(F.trim(chosen) != "", chosen)
+def _is_null(name: str) -> Callable[[Rows], pa.Array]:
+    return lambda rows: pc.is_null(rows.column(name))
 
 
-def _consent() -> Column:
+def _shown(name: str) -> Callable[[Rows], pa.Array]:
+    return lambda rows: rows.column(name)
+
+
+def _has_address(rows: Rows) -> pa.Array:
+    """Whether there is an address of the row's channel; blanks are none."""
+    found = rows.all(False)
+    for channel in CHANNELS:
+        text = pc.utf8_trim(rows.customer(channel.address_column), characters=" ")
+        is_here = pc.and_(pc.equal(rows.column("channel"), channel.name), pc.not_equal(text, ""))
+        found = pc.or_(found, pc.fill_null(is_here, False))
+    return found
+
+
+def _invalid_channels(rows: Rows) -> pa.Array:
+    def joined(channels: pa.Array) -> pa.Array:
+        return pc.fill_null(pc.binary_join(channels, ","), "")
+
+    return joined(rows.customer("invalid_channels"))
+
+
+def _is_valid_address(rows: Rows) -> pa.Array:
+    invalid = pc.binary_join_element_wise("", _invalid_channels(rows), "", ",")
+    wanted = rows.column("channel")
+    is_invalid = rows.all(False)
+    for channel in CHANNELS:
+        named = pc.and_(pc.equal(wanted, channel.name), pc.match_substring(invalid, f",{channel.name},"))
+        is_invalid = pc.or_(is_invalid, pc.fill_null(named, False))
+    return pc.if_else(pc.is_null(wanted), pa.scalar(None, pa.bool_()), pc.invert(is_invalid))
+
+
+def _consents(rows: Rows) -> pa.Array:
     # `granted` is null when nobody ever recorded a choice.
-    default = F.col("consent_topic").isin(*OPT_OUT_TOPICS)
-    return F.coalesce(F.col("granted"), default)
+    is_opt_out = pc.is_in(rows.column("consent_topic"), value_set=pa.array(OPT_OUT_TOPICS))
+    return pc.coalesce(rows.column("granted"), is_opt_out)
 
 
-def _invalid_channels() -> Column:
-    return F.coalesce(F.col("customer.invalid_channels"), F.array().cast("array<string>"))
+def _consent_shown(rows: Rows) -> pa.Array:
+    # Never all null: Arrow drops such a row when it skips nulls.
+    topic = pc.fill_null(rows.column("consent_topic"), "")
+    said = (topic, rows.column("channel"), pc.cast(rows.column("granted"), pa.string()))
+    return pc.binary_join_element_wise(*said, "/", null_handling="skip")
 
 
-def _own_point() -> Column:
-    return holdout_point(F.col("campaign_id"), F.col("customer_id"))
+def _takes_part(share: str, seed: Callable[[Rows], pa.Array]) -> Callable[[Rows], pa.Array]:
+    def passes(rows: Rows) -> pa.Array:
+        # The point is drawn only where somebody is held out: MD5 of everybody costs as much as all other gates.
+        bound = rows.rule(share) or 0
+        if not bound:
+            return rows.all(True)
+        return pc.greater_equal(holdout_points(seed(rows), rows.column("customer_id")), bound)
+
+    return passes
 
 
-def _house_point() -> Column:
-    return holdout_point(F.col("policy.house_holdout_seed"), F.col("customer_id"))
+def _drawn(share: str, seed: Callable[[Rows], pa.Array]) -> Callable[[Rows], pa.Array]:
+    def shows(rows: Rows) -> pa.Array:
+        bound = rows.rule(share) or 0
+        if not bound:
+            return rows.all(None, pa.string())
+        points = pc.cast(holdout_points(seed(rows), rows.column("customer_id")), pa.string())
+        return pc.binary_join_element_wise(points, f" of {HOLDOUT_POINTS}, held out below {bound}", "")
+
+    return shows
 
 
-def _takes_part(share: str, point: Callable[[], Column]) -> Column:
-    # The point is drawn only where somebody is held out: MD5 of everybody costs as much as all other gates.
-    bound = F.coalesce(F.col(f"policy.{share}"), F.lit(0))
-    return F.when(bound > 0, point() >= bound).otherwise(F.lit(True))
+def _own_seed(rows: Rows) -> pa.Array:
+    return rows.column("campaign_id")
 
 
-def _drawn(share: str, point: Callable[[], Column]) -> Column:
-    bound = F.col(f"policy.{share}")
-    words = (point(), F.lit(f"of {HOLDOUT_POINTS}, held out below"), bound)
-    return F.when(bound > 0, F.concat_ws(" ", *words))
+def _house_seed(rows: Rows) -> pa.Array:
+    return rows.all(rows.rule("house_holdout_seed"), pa.string())
 
 
-def _is_open(rule: str) -> Column:
-    # While the delay runs the hour does not matter: the one in which it falls due will.
-    closed = F.coalesce(F.col("excluded_by") == rule, F.lit(False))
-    return is_delayed() | ~closed
+def _is_open(rule: str) -> Callable[[Rows], pa.Array]:
+    def passes(rows: Rows) -> pa.Array:
+        # While the delay runs the hour does not matter: the one in which it falls due will.
+        closed = pc.fill_null(pc.equal(rows.column("excluded_by"), rule), False)
+        return pc.or_(rows.column("is_delayed"), pc.invert(closed))
+
+    return passes
+
+
+def _in_time(rows: Rows) -> pa.Array:
+    deadline = rows.column("deadline")
+    return pc.or_kleene(pc.is_null(deadline), pc.greater(deadline, pa.scalar(rows.clock, deadline.type)))
+
+
+def _as_words(name: str) -> Callable[[Rows], pa.Array]:
+    return lambda rows: pc.cast(rows.column(name), pa.string())
 
 
 GATES: tuple[Gate, ...] = (
     Gate(
         "campaign_known",
         "unknown_campaign",
-        lambda: F.col("campaign_version").isNotNull(),
-        lambda: F.col("campaign_version"),
+        lambda rows: pc.is_valid(rows.column("campaign_version")),
+        _shown("campaign_version"),
     ),
     Gate(
         "campaign_active",
         "campaign_paused",
-        lambda: F.col("campaign_status") == "active",
-        lambda: F.col("campaign_status"),
+        lambda rows: pc.equal(rows.column("campaign_status"), "active"),
+        _shown("campaign_status"),
     ),
     Gate(
         "first_time",
         "duplicate_trigger",
-        lambda: ~F.col("is_repeated"),
-        lambda: F.col("is_repeated").cast("string"),
+        lambda rows: pc.invert(rows.column("is_repeated")),
+        _as_words("is_repeated"),
     ),
-    Gate(
-        "not_cancelled",
-        "cancelled",
-        lambda: F.col("cancelled_by").isNull(),
-        lambda: F.col("cancelled_by"),
-    ),
-    Gate(
-        "reentry_allowed",
-        "reentry",
-        lambda: F.col("reentered").isNull(),
-        lambda: F.concat_ws(" ", F.col("reentered.source_id"), F.lit("at"), F.col("reentered.sent_at")),
-    ),
-    Gate(
-        "not_expired",
-        "expired",
-        lambda: F.col("deadline").isNull() | (F.col("deadline") > F.col("decided_at")),
-        lambda: F.col("deadline").cast("string"),
-    ),
+    Gate("not_cancelled", "cancelled", _is_null("cancelled_by"), _shown("cancelled_by")),
+    Gate("reentry_allowed", "reentry", _is_null("reentered"), earlier_shown),
+    Gate("not_expired", "expired", _in_time, lambda rows: as_text(rows.column("deadline"))),
     Gate(
         "customer_known",
         "unknown_customer",
-        lambda: F.col("customer.customer_id").isNotNull(),
-        lambda: F.col("customer.customer_id").isNotNull().cast("string"),
+        lambda rows: pc.is_valid(rows.customer("customer_id")),
+        lambda rows: pc.cast(pc.is_valid(rows.customer("customer_id")), pa.string()),
     ),
-    Gate(
-        "in_audience",
-        "outside_audience",
-        lambda: F.col("outside_of").isNull(),
-        lambda: F.col("outside_of"),
-    ),
-    Gate("address_present", "no_address", lambda: _address().isNotNull(), lambda: F.col("channel")),
-    Gate(
-        "address_valid",
-        "invalid_address",
-        lambda: ~F.array_contains(_invalid_channels(), F.col("channel")),
-        lambda: F.array_join(_invalid_channels(), ","),
-    ),
-    Gate(
-        "not_suppressed",
-        "suppressed",
-        lambda: F.col("suppressed_by").isNull(),
-        lambda: F.col("suppressed_by"),
-    ),
-    Gate(
-        "consent_given",
-        "no_consent",
-        _consent,
-        lambda: F.concat_ws("/", F.col("consent_topic"), F.col("channel"), F.col("granted").cast("string")),
-    ),
-    Gate(
-        "not_held_out",
-        "holdout",
-        lambda: _takes_part("holdout_bp", _own_point),
-        lambda: _drawn("holdout_bp", _own_point),
-    ),
+    Gate("in_audience", "outside_audience", _is_null("outside_of"), _shown("outside_of")),
+    Gate("address_present", "no_address", _has_address, _shown("channel")),
+    Gate("address_valid", "invalid_address", _is_valid_address, _invalid_channels),
+    Gate("not_suppressed", "suppressed", _is_null("suppressed_by"), _shown("suppressed_by")),
+    Gate("consent_given", "no_consent", _consents, _consent_shown),
+    Gate("not_held_out", "holdout", _takes_part("holdout_bp", _own_seed), _drawn("holdout_bp", _own_seed)),
     Gate(
         "not_held_out_by_house",
         "house_holdout",
-        lambda: _takes_part("house_holdout_bp", _house_point),
-        lambda: _drawn("house_holdout_bp", _house_point),
+        _takes_part("house_holdout_bp", _house_seed),
+        _drawn("house_holdout_bp", _house_seed),
     ),
-    Gate(QUIET, "quiet_hours", lambda: _is_open(QUIET), time_shown),
-    Gate(WINDOW, "outside_window", lambda: _is_open(WINDOW), time_shown),
-    Gate("channel_choice", "channel_not_chosen", is_chosen, lambda: F.col("chosen_channel")),
+    Gate(QUIET, "quiet_hours", _is_open(QUIET), time_shown),
+    Gate(WINDOW, "outside_window", _is_open(WINDOW), time_shown),
+    Gate("channel_choice", "channel_not_chosen", is_chosen, _shown("chosen_channel")),
 )
 
 #: The gates that say whether a customer can be reached on the row's channel.
 REACH = ("address_present", "address_valid", "not_suppressed", "consent_given")
 
 
-def reachable() -> Column:
+def passed(gate: Gate, rows: Rows) -> pa.Array:
+    """The gate's verdicts, without nulls."""
+    return pc.fill_null(gate.passes(rows), False)
+
+
+def reachable(rows: Rows) -> pa.Array:
     """Whether the gates of `REACH` pass."""
-    passes = [F.coalesce(gate.passes(), F.lit(False)) for gate in GATES if gate.name in REACH]
-    return reduce(lambda one, other: one & other, passes)
-
-
-def judge(rows: DataFrame) -> DataFrame:
-    """Add `gates` (every verdict, gates before holds), `reason` (of the first that does not pass, null when all do) and
-    `due_at` (until when the first hold lasts, null unless that is the reason). Grain unchanged."""
-    passed = F.struct(*[F.coalesce(gate.passes(), F.lit(False)).alias(gate.name) for gate in GATES])
-    dues = F.struct(*[hold.due().alias(hold.name) for hold in HOLDS])
-    tried = rows.select("*", passed.alias("_passed"), dues.alias("_due"))
-    made = tried.select("*", _first_reason().alias("reason"), _verdicts().alias("gates"))
-    held = F.coalesce(*[F.col(f"_due.{hold.name}") for hold in HOLDS])
-    is_held = F.col("reason").isin(*[hold.reason for hold in HOLDS])
-    return made.select("*", F.when(is_held, held).alias("due_at")).drop("_passed", "_due")
-
-
-def _verdicts() -> Column:
-    """array<struct<gate string, passed boolean, value string>>"""
-    tested = [(gate.name, F.col(f"_passed.{gate.name}"), gate.evidence()) for gate in GATES]
-    waited = [(hold.name, F.col(f"_due.{hold.name}").isNull(), hold.evidence()) for hold in HOLDS]
-    return F.array(
-        *[
-            F.struct(F.lit(name).alias("gate"), passed.alias("passed"), value.cast("string").alias("value"))
-            for name, passed, value in tested + waited
-        ]
-    )
-
-
-def _first_reason() -> Column:
-    failed = [F.when(~F.col(f"_passed.{gate.name}"), F.lit(gate.reason)) for gate in GATES]
-    waits = [F.when(F.col(f"_due.{hold.name}").isNotNull(), F.lit(hold.reason)) for hold in HOLDS]
-    return F.coalesce(*failed, *waits)
+    return reduce(pc.and_, [passed(gate, rows) for gate in GATES if gate.name in REACH])

@@ -1,7 +1,7 @@
-"""A campaign's declared rules in plain units, as the one column `policy` that travels with its candidates.
+"""A campaign's declared rules in plain units, as the one text `policy` that travels with its candidates.
 
-Invariant: decisions read rules from here alone, so that stream (a column of a joined table) and run (a constant that
-Spark folds away) cannot differ. Rules of the house are merged in. It judges nobody.
+Invariant: decisions read rules from here alone, so that stream and run cannot differ. Rules of the house are merged in.
+It judges nobody.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
-
 from conf.house import Decide, HouseCap
 from conf.spans import period_seconds, span_seconds
 from pipelines.campaigns import CampaignSpec
-from pipelines.campaigns.hours import HOURS_TYPE, NO_RULES, closures, hours
+from pipelines.campaigns.hours import NO_RULES, closures, hours
 from pipelines.campaigns.limits import FrequencyCap, Rate
 from pipelines.campaigns.timing import parse_delay
 from pipelines.campaigns.trigger import EVER, Reentry
@@ -27,28 +24,10 @@ from pipelines.campaigns.trigger import EVER, Reentry
 #: (seconds), day, week or month of the recipient's calendar; null channel: all channels.
 #: rate: steps; from the message `first` (0 is the first of the unit) on, from `minute` after the decision on,
 #: `per_minute` a minute. holding, excluding: see `pipelines.campaigns.hours`.
-POLICY_FIELDS: dict[str, str] = {
-    "default_time_zone": "string",
-    "category": "string",
-    "priority": "int",
-    "delay": "struct<kind string, seconds bigint, minute int, weekday int>",
-    "expires_after_s": "bigint",
-    "reentry": "struct<kind string, seconds bigint, property string>",
-    "holding": HOURS_TYPE,
-    "excluding": HOURS_TYPE,
-    "caps": "array<struct<counts string, at_most int, per string, seconds bigint, channel string, category string>>",
-    "rate": "array<struct<first bigint, minute bigint, per_minute int>>",
-    "holdout_bp": "int",
-    "house_holdout_bp": "int",
-    "house_holdout_seed": "string",
-    "channels": "array<string>",
-    "channel_choice": "string",
-}
-POLICY_TYPE = f"struct<{', '.join(f'{name} {kind}' for name, kind in POLICY_FIELDS.items())}>"
 
 
 def policy_row(campaign: CampaignSpec, house: Decide = NO_RULES) -> dict[str, Any]:
-    """The rules as a value of `POLICY_TYPE`."""
+    """The rules by name; None where none is declared."""
     trigger = campaign.trigger
     holding, excluding = hours(closures(campaign, house))
     is_transactional = campaign.topic == "transactional"
@@ -71,9 +50,9 @@ def policy_row(campaign: CampaignSpec, house: Decide = NO_RULES) -> dict[str, An
     }
 
 
-def policy_literal(campaign: CampaignSpec, house: Decide = NO_RULES) -> Column:
-    """The same as a constant: Spark folds it, and with it every gate whose rule is not declared."""
-    return F.from_json(F.lit(json.dumps(policy_row(campaign, house))), POLICY_TYPE)
+def policy_text(campaign: CampaignSpec, house: Decide = NO_RULES) -> str:
+    """The same as JSON: equal rules are equal texts."""
+    return json.dumps(policy_row(campaign, house), sort_keys=True, separators=(",", ":"))
 
 
 def _delay(text: str) -> dict[str, Any]:

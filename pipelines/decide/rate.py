@@ -7,50 +7,84 @@ is told by `rate_free_at`.
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.decide.timing import TIMESTAMP
+from pipelines.decide.verdicts import GATES_TYPE
 
 GATE, REASON = "rate", "held_rate"
+Steps = Sequence[Mapping[str, int]]
+#: What the turns go by, beside campaign_id and whether a row has fallen due.
+ORDER = ("occurred_at", "decision_id")
 
 
-def stage_by_rate(judged: DataFrame) -> DataFrame:
-    """Hold, in `reason`, `due_at` and `gates`, the rows that would be sent and are over their campaign's rate. Grain
-    unchanged. The turns go by the trigger's time."""
-    is_due = F.coalesce("is_due", F.lit(False))
-    is_staged = F.col("reason").isNull() & F.col("policy.rate").isNotNull()
-    turns = Window.partitionBy("campaign_id", is_due, is_staged).orderBy("occurred_at", "decision_id")
-    ranked = judged.select("*", F.when(is_staged, F.row_number().over(turns) - 1).alias("_turn"))
-    step = F.element_at(F.filter("policy.rate", lambda one: one["first"] <= F.col("_turn")), -1)
-    # What falls due has had its ramp: the last step's rate alone limits it.
-    full = F.element_at("policy.rate", -1)["per_minute"].alias("per_minute")
-    flat = F.struct(F.lit(0).cast("long").alias("first"), F.lit(0).cast("long").alias("minute"), full)
-    stepped = ranked.select(
-        "*", F.when(F.col("_turn").isNotNull(), F.when(is_due, flat).otherwise(step)).alias("_step")
-    )
-    minute = F.col("_step.minute") + F.floor(
-        (F.col("_turn") - F.col("_step.first")) / F.col("_step.per_minute")
-    )
-    start = F.when(is_due, F.col("decided_at")).otherwise(F.greatest("decided_at", "rate_free_at"))
-    at = F.timestamp_micros(F.unix_micros(start) + minute * F.lit(60_000_000))
-    placed = stepped.select("*", at.alias("_at"))
-    is_over = F.coalesce(F.col("_at") > F.col("decided_at"), F.lit(False))
-    verdict = F.struct(
-        F.lit(GATE).alias("gate"), (~is_over).alias("passed"), _evidence().cast("string").alias("value")
-    )
-    return placed.withColumns(
-        {
-            "gates": F.when(is_staged, F.array_append("gates", verdict)).otherwise(F.col("gates")),
-            "reason": F.when(is_over, F.lit(REASON)).otherwise(F.col("reason")),
-            "due_at": F.when(is_over, F.col("_at")).otherwise(F.col("due_at")),
-        }
-    ).drop("_turn", "_step", "_at")
+def find_turns(decided: pa.Table, rates: Mapping[str, Steps]) -> pa.Array:
+    """The place of each row among the unit's messages of its campaign, from 0, by the trigger's time; null for rows
+    that are not sent and for campaigns without a rate. Those that have fallen due count apart."""
+    is_rated = pc.is_in(decided["campaign_id"], value_set=pa.array(list(rates), pa.string()))
+    contenders = pc.indices_nonzero(pc.and_(pc.equal(decided["decision"], "sent"), is_rated))
+    columns = {name: decided[name].take(contenders) for name in ("campaign_id", "is_due", *ORDER)}
+    queue = pa.table({"row": contenders, **columns}).sort_by([(name, "ascending") for name in ORDER])
+    turns: list[int | None] = [None] * decided.num_rows
+    counted: Counter[tuple[str, bool]] = Counter()
+    keys = zip(*(queue[name].to_pylist() for name in ("row", "campaign_id", "is_due")), strict=True)
+    for row, campaign_id, is_due in keys:
+        turns[row] = counted[campaign_id, bool(is_due)]
+        counted[campaign_id, bool(is_due)] += 1
+    return pa.array(turns, pa.int64())
 
 
-def _evidence() -> Column:
-    return F.concat(
-        F.lit("message "),
-        F.col("_turn") + 1,
-        F.lit(" of the unit, "),
-        F.col("_step.per_minute"),
-        F.lit(" a minute"),
+def stage_by_rate(
+    decided: pa.Table, turns: pa.Array, rates: Mapping[str, Steps], clock: datetime
+) -> pa.Table:
+    """Hold the rows that would be sent and are over their campaign's rate, and add the gate to all. `decided`: rows of
+    the ledger with `is_due` and `rate_free_at`; grain unchanged."""
+    count = decided.num_rows
+    reasons, dues = decided["reason"].to_pylist(), decided["due_at"].to_pylist()
+    decisions = decided["decision"].to_pylist()
+    passed = [True] * count
+    values: list[str | None] = [None] * count
+    for row in pc.indices_nonzero(pc.is_valid(turns)).to_pylist():
+        turn, steps = turns[row].as_py(), rates[decided["campaign_id"][row].as_py()]
+        served = bool(decided["is_due"][row].as_py())
+        # What falls due has had its ramp: the last step's rate alone limits it.
+        step = {**steps[-1], "first": 0, "minute": 0} if served else _step(steps, turn)
+        minute = step["minute"] + (turn - step["first"]) // step["per_minute"]
+        free_at = decided["rate_free_at"][row].as_py() or clock
+        at = (clock if served else max(clock, free_at)) + timedelta(minutes=minute)
+        values[row] = f"message {turn + 1} of the unit, {step['per_minute']} a minute"
+        if at > clock:
+            passed[row], decisions[row], reasons[row], dues[row] = False, "held", REASON, at
+    verdicts = {
+        "gates": _with_gate(decided["gates"].combine_chunks(), passed, values),
+        "decision": pa.array(decisions, pa.string()),
+        "reason": pa.array(reasons, pa.string()),
+        "due_at": pa.array(dues, TIMESTAMP),
+    }
+    for name, column in verdicts.items():
+        decided = decided.set_column(decided.column_names.index(name), decided.field(name), column)
+    return decided
+
+
+def _step(steps: Steps, turn: int) -> dict[str, int]:
+    return dict([step for step in steps if step["first"] <= turn][-1])
+
+
+def _with_gate(gates: pa.ListArray, passed: Sequence[bool], values: Sequence[str | None]) -> pa.ListArray:
+    """The gates with one more behind; all rows have equally many."""
+    rows, kind = len(gates), GATES_TYPE.value_type
+    before = len(gates.flatten()) // rows if rows else 0
+    named = [pa.repeat(pa.scalar(GATE), rows), pa.array(passed, pa.bool_()), pa.array(values, pa.string())]
+    added = pa.StructArray.from_arrays(named, fields=list(kind))
+    order = np.hstack(
+        [np.arange(rows * before).reshape(rows, before), np.arange(rows)[:, None] + rows * before]
     )
+    items = pa.concat_arrays([gates.flatten(), added]).take(pa.array(order.ravel()))
+    offsets = np.arange(rows + 1, dtype="int32") * (before + 1)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), items).cast(GATES_TYPE)

@@ -2,120 +2,111 @@
 
 Invariant: everything here is a function of the row and the pinned clock. A hold that falls due has served its delay;
 its hours are judged anew. A trigger from the future counts as from now, so that no clock but ours can hold a message.
+What depends on the zone alone is computed once for each zone there is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.campaigns.hours import QUIET, WINDOW
-from pipelines.decide.clock import (
-    DAY_US,
-    MINUTE_US,
-    WEEK_US,
-    instant_at,
-    is_known_zone,
-    local_us,
-    next_at,
-    position_us,
-    show,
-)
+from pipelines.decide import clock as clocks
+from pipelines.decide.rows import Rows
 
 #: Where nothing else is known.
 LAST_ZONE = "UTC"
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+_SHOWN = ("zone", "shown", "held_by", "opens_at", "excluded_by")
+_ZONE_FACTS = pa.struct([(name, TIMESTAMP if name == "opens_at" else pa.string()) for name in _SHOWN])
 
 
-def with_times(rows: DataFrame) -> DataFrame:
-    """Add `zone`, `zone_note`, `deadline`, `delayed_until`, `shown` (the local clock at `decided_at`, in microseconds,
-    null when no rule asks), `held_by`, `opens_at` and `excluded_by`. Grain unchanged; reads `decided_at`, `customer`,
-    `policy`. Several selects, so that what is used twice is computed once."""
-    zoned = rows.select("*", *_zone())
-    clocked = zoned.select(
-        "*", _shown().alias("shown"), _deadline().alias("deadline"), _delay().alias("delayed_until")
-    )
-    placed = clocked.select(
-        "*", _segment("holding").alias("_holding"), _segment("excluding").alias("_excluding")
-    )
-    timed = placed.select(
-        "*",
-        F.col("_holding.reason").alias("held_by"),
-        _opening().alias("opens_at"),
-        F.col("_excluding.reason").alias("excluded_by"),
-    )
-    return timed.drop("_holding", "_excluding")
+def add_times(rows: Rows) -> None:
+    """Compute `zone`, `shown` (the local clock as text, null when no rule asks), `held_by`, `opens_at`, `excluded_by`,
+    `deadline` and `delayed_until`."""
+    own = rows.customer("time_zone")
+    facts = _map_zones(rows, own)
+    for name in _SHOWN:
+        rows.computed[name] = pc.struct_field(facts, name)
+    rows.computed["deadline"] = _deadline(rows)
+    rows.computed["delayed_until"] = _delays(rows)
+    until = rows.computed["delayed_until"]
+    rows.computed["is_delayed"] = pc.fill_null(pc.greater(until, pa.scalar(rows.clock, TIMESTAMP)), False)
 
 
-def is_delayed() -> Column:
-    """Whether the delay still runs; false when there is none."""
-    return F.coalesce(F.col("delayed_until") > F.col("decided_at"), F.lit(False))
+def _map_zones(rows: Rows, zones: pa.Array) -> pa.Array:
+    encoded = pc.dictionary_encode(zones, null_encoding="encode")
+    facts = [_zone_facts(rows, name) for name in encoded.dictionary.to_pylist()]
+    return pa.array(facts, type=_ZONE_FACTS).take(encoded.indices)
 
 
-def _zone() -> list[Column]:
-    own, default = F.col("customer.time_zone"), F.coalesce("policy.default_time_zone", F.lit(LAST_ZONE))
-    # The text is the extract's; what is no zone may be anything.
-    unknown = F.concat(F.lit(" (default; '"), F.substring(own, 1, 40), F.lit("' is no zone)"))
-    is_known = is_known_zone("customer.time_zone")
-    return [
-        F.when(is_known, own).otherwise(default).alias("zone"),
-        F.when(~is_known, F.coalesce(unknown, F.lit(" (default)"))).alias("zone_note"),
-    ]
+def _zone_facts(rows: Rows, own: str | None) -> dict[str, Any]:
+    """What holds for everybody in a zone."""
+    zone, note = own, ""
+    if own is None or not clocks.is_known_zone(own):
+        zone = rows.rule("default_time_zone") or LAST_ZONE
+        # The text is the extract's; what is no zone may be anything.
+        note = " (default)" if own is None else f" (default; '{own[:40]}' is no zone)"
+    assert zone is not None
+    facts: dict[str, Any] = dict.fromkeys(_SHOWN) | {"zone": zone}
+    holding, excluding = rows.rule("holding"), rows.rule("excluding")
+    if holding is None and excluding is None:
+        return facts
+    local = clocks.shown(rows.clock, zone)
+    facts["shown"] = f"{clocks.show(local)} {zone}{note}"
+    if excluding is not None:
+        facts["excluded_by"] = _segment(excluding, local)["reason"]
+    if holding is not None and (closed := _segment(holding, local))["reason"] is not None:
+        wait = timedelta(minutes=closed["opens"]) - clocks.position(local, _period(holding))
+        facts["held_by"] = closed["reason"]
+        facts["opens_at"] = clocks.instant_at(local + wait, rows.clock, local, zone)
+    return facts
 
 
-def _shown() -> Column:
-    asks = F.col("policy.holding").isNotNull() | F.col("policy.excluding").isNotNull()
-    return F.when(asks, local_us(F.col("decided_at"), F.col("zone")))
+def _period(table: Mapping[str, Any]) -> timedelta:
+    return timedelta(minutes=table["period"])
 
 
-def _deadline() -> Column:
+def _segment(table: Mapping[str, Any], local: datetime) -> dict[str, Any]:
+    """The stretch of the table in which the clock is."""
+    here = clocks.position(local, _period(table))
+    found: dict[str, Any] = next(one for one in table["segments"] if timedelta(minutes=one["upto"]) > here)
+    return found
+
+
+def _deadline(rows: Rows) -> pa.Array:
     """After this it is not sent: the trigger's own end or the campaign's, whichever is first; null for none."""
-    limit = F.timestamp_micros(
-        F.unix_micros("occurred_at") + F.col("policy.expires_after_s") * F.lit(1_000_000)
-    )
-    return F.least(F.col("expires_at"), limit)
+    ends, seconds = rows.column("expires_at"), rows.rule("expires_after_s")
+    occurred = rows.column("occurred_at")
+    if seconds is None:
+        return ends
+    return _earlier(ends, pc.add(occurred, pa.scalar(timedelta(seconds=seconds))))
 
 
-def _delay() -> Column:
+def _delays(rows: Rows) -> pa.Array:
     """When the delay ends; null when there is none or it is served."""
-    start = F.least(F.col("occurred_at"), F.col("decided_at"))
-    delay, zone = F.col("policy.delay"), F.col("zone")
-    span = F.timestamp_micros(F.unix_micros(start) + delay["seconds"] * F.lit(1_000_000))
-    period = F.when(delay["kind"] == "weekday", F.lit(WEEK_US)).otherwise(F.lit(DAY_US))
-    day = F.coalesce(delay["weekday"], F.lit(0)).cast("long")
-    position = (day * 1_440 + delay["minute"]) * MINUTE_US
-    until = next_at(position, period, start, local_us(start, zone), zone)
-    ends = F.when(delay["kind"] == "span", span).otherwise(until)
-    is_waiting = delay.isNotNull() & ~F.coalesce("is_due", F.lit(False))
-    return F.when(is_waiting, ends)
+    delay, is_due = rows.rule("delay"), pc.fill_null(rows.column("is_due"), False)
+    if delay is None:
+        return pa.nulls(len(rows), TIMESTAMP)
+    start = _earlier(rows.column("occurred_at"), rows.all(rows.clock, TIMESTAMP))
+    if delay["kind"] == "span":
+        ends = pc.add(start, pa.scalar(timedelta(seconds=delay["seconds"])))
+    else:
+        period = clocks.WEEK if delay["kind"] == "weekday" else clocks.DAY
+        minute = (delay["weekday"] or 0) * 1_440 + delay["minute"]
+        pairs = zip(start.to_pylist(), rows.column("zone").to_pylist(), strict=True)
+        ends = pa.array([clocks.next_at(minute, period, at, zone) for at, zone in pairs], TIMESTAMP)
+    return pc.if_else(is_due, pa.scalar(None, TIMESTAMP), ends)
 
 
-def _position() -> Column:
-    return position_us(F.col("shown"), F.col("policy.holding.period").cast("long") * MINUTE_US)
-
-
-def _segment(table: str) -> Column:
-    """The stretch of the table in which the clock is; null without rules."""
-    period = F.col(f"policy.{table}.period").cast("long") * MINUTE_US
-    position = position_us(F.col("shown"), period)
-    segments = F.col(f"policy.{table}.segments")
-    found = F.filter(segments, lambda one: one["upto"].cast("long") * MINUTE_US > position)
-    return F.when(F.col("shown").isNotNull() & segments.isNotNull(), F.get(found, F.lit(0)))
-
-
-def _opening() -> Column:
-    """The instant at which a closed campaign opens for this customer; null while it is open."""
-    wait = F.col("_holding.opens").cast("long") * MINUTE_US - _position()
-    shown = F.col("shown")
-    opening = instant_at(shown + wait, F.col("decided_at"), shown, F.col("zone"))
-    return F.when(F.col("_holding.reason").isNotNull(), opening)
-
-
-def time_shown() -> Column:
-    """The local time and the zone it was read in, such as 'Sun 09:30 Europe/Vienna'; null when no rule asks."""
-    return F.concat(show(F.col("shown")), F.lit(" "), F.col("zone"), F.coalesce("zone_note", F.lit("")))
+def _earlier(one: pa.Array, other: pa.Array) -> pa.Array:
+    """The earlier of two instants; a null is none."""
+    return pc.if_else(pc.fill_null(pc.less(other, one), False), other, pc.coalesce(one, other))
 
 
 @dataclass(frozen=True)
@@ -124,21 +115,37 @@ class Hold:
 
     name: str
     reason: str
-    due: Callable[[], Column]
-    evidence: Callable[[], Column]
+    due: Callable[[Rows], pa.Array]
+    evidence: Callable[[Rows], pa.Array]
 
 
-def _opens_after(rule: str) -> Column:
-    return F.when(F.col("held_by") == rule, F.col("opens_at"))
+def _opens_after(rule: str) -> Callable[[Rows], pa.Array]:
+    def opens(rows: Rows) -> pa.Array:
+        is_rule = pc.fill_null(pc.equal(rows.column("held_by"), rule), False)
+        return pc.if_else(is_rule, rows.column("opens_at"), pa.scalar(None, TIMESTAMP))
+
+    return opens
+
+
+def _delay_left(rows: Rows) -> pa.Array:
+    return pc.if_else(rows.column("is_delayed"), rows.column("delayed_until"), pa.scalar(None, TIMESTAMP))
+
+
+def time_shown(rows: Rows) -> pa.Array:
+    """The local time and the zone it was read in, such as 'Sun 09:30 Europe/Vienna'; null when no rule asks."""
+    return rows.column("shown")
+
+
+def as_text(instants: pa.Array) -> pa.Array:
+    """Instants in UTC as '2026-03-01 09:00:00', with microseconds where there are some."""
+    if instants.null_count == len(instants):
+        return pa.nulls(len(instants), pa.string())
+    texts = [None if at is None else str(at.replace(tzinfo=None)) for at in instants.to_pylist()]
+    return pa.array(texts, pa.string())
 
 
 HOLDS: tuple[Hold, ...] = (
-    Hold(
-        "delay",
-        "held_delay",
-        lambda: F.when(is_delayed(), F.col("delayed_until")),
-        lambda: F.col("delayed_until"),
-    ),
-    Hold("quiet_hours_hold", "held_quiet_hours", lambda: _opens_after(QUIET), time_shown),
-    Hold("send_window_hold", "held_window", lambda: _opens_after(WINDOW), time_shown),
+    Hold("delay", "held_delay", _delay_left, lambda rows: as_text(rows.column("delayed_until"))),
+    Hold("quiet_hours_hold", "held_quiet_hours", _opens_after(QUIET), time_shown),
+    Hold("send_window_hold", "held_window", _opens_after(WINDOW), time_shown),
 )

@@ -1,7 +1,8 @@
 """What a checkpoint is before a stream trusts it: absent, whole and ours, damaged, or another pipeline's.
 
-Invariant: a stream starts on a checkpoint only when the files that Spark will read first can be read, and this lake
-knows its last epoch. Reads through Hadoop, because a checkpoint may lie on any file system. Repairs nothing.
+Invariant: a stream starts on a checkpoint only when it was claimed for this pipeline by a Carillon that keeps its
+state in the same way, the files that Spark will read first can be read, and lake and ledger know its last epoch. Works
+through Hadoop, because a checkpoint may lie on any file system. Repairs nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +15,20 @@ from pyspark.sql import SparkSession
 from pipelines.edges.manifests import ManifestStore
 from pipelines.errors import InputError
 
+#: Of what is kept between two lives of a stream: this folder, manifests, markers. Another number means that it cannot
+#: be continued by this Carillon; the CHANGELOG says so under **checkpoint**.
+STATE_VERSION = 1
+#: Whose checkpoint it is, beside Spark's own files.
+OWNER = "carillon.json"
+
 _ANEW = (
     "Delete or move the folder {path}, then start again: the stream reads its topics from the earliest record, "
     "finishes what the ledger still owes, and sends nothing a second time."
+)
+_TOGETHER = "Set stream.checkpoint and stream.pipeline to those that belong together."
+_LOST_LEDGER = (
+    "it was lost, or replaced by an older copy. A stream without it would not recognise what it has sent. Restore the "
+    "table 'ledger' first; without a copy of it, read 'What cannot be undone' in docs/runbook.md."
 )
 
 
@@ -38,8 +50,14 @@ class Checkpoint:
             spark._jsparkSession.sessionState().newHadoopConf()
         )
 
-    def incarnation(self, manifests: ManifestStore, pipeline: str) -> str | None:
-        """The id that Spark keeps in it, None when there is no checkpoint yet. Raises `CheckpointError`."""
+    def incarnation(self, manifests: ManifestStore, pipeline: str, ledger_version: int) -> str | None:
+        """The id that Spark keeps in it, None when there is no checkpoint yet. `ledger_version`: the newest one, -1
+        without a ledger. Raises `CheckpointError`."""
+        self._check_owner(pipeline)
+        if ledger_version < 0 and manifests.incarnations(pipeline):
+            raise CheckpointError(
+                f"this lake has no ledger, and pipeline '{pipeline}' has decided there before: {_LOST_LEDGER}"
+            )
         if not self._exists("metadata"):
             if self._numbers("offsets"):
                 raise CheckpointError(self._damaged("metadata", "is missing while there are offsets"))
@@ -49,14 +67,50 @@ class Checkpoint:
         if not isinstance(incarnation, str):
             raise CheckpointError(self._damaged("metadata", "has no id"))
         self._check_logs()
-        committed = self._numbers("commits")
-        if committed and manifests.find(f"{pipeline}/{incarnation}", committed[-1]) is None:
-            raise CheckpointError(
-                f"the checkpoint {self._path} ends with epoch {committed[-1]}, and this lake has no manifest of it for "
-                f"pipeline '{pipeline}': it is another pipeline's or another lake's. Set stream.checkpoint and "
-                "stream.pipeline to those that belong together."
-            )
+        if committed := self._numbers("commits"):
+            self._check_last(manifests, f"{pipeline}/{incarnation}", committed[-1], ledger_version)
         return incarnation
+
+    def claim(self, pipeline: str) -> None:
+        """Write into it whose it is, so that it is known before its first epoch is committed."""
+        document = json.dumps({"pipeline": pipeline, "state_version": STATE_VERSION})
+        stream = self._files.create(self._at(OWNER), True)
+        try:
+            stream.write(bytearray(document.encode()))
+        finally:
+            stream.close()
+
+    def _check_owner(self, pipeline: str) -> None:
+        try:
+            owner = json.loads(self._read(OWNER)) if self._exists(OWNER) else {}
+        except ValueError:  # whoever claimed it died while writing: the manifests still say whose it is
+            owner = {}
+        found = owner.get("pipeline", pipeline)
+        if found != pipeline:
+            raise CheckpointError(
+                f"the checkpoint {self._path} is that of pipeline '{found}', not of '{pipeline}'. {_TOGETHER}"
+            )
+        # The first Carillon did not write it down.
+        version = owner.get("state_version", STATE_VERSION)
+        if version != STATE_VERSION:
+            raise CheckpointError(
+                f"the checkpoint {self._path} has state version {version}, and this Carillon continues only "
+                f"{STATE_VERSION}. Let the Carillon that wrote it work off what is in the topics "
+                "(`send_triggered --available-now`). Then: " + _ANEW.format(path=self._path)
+            )
+
+    def _check_last(self, manifests: ManifestStore, app_id: str, epoch: int, ledger_version: int) -> None:
+        manifest = manifests.find(app_id, epoch)
+        if manifest is None:
+            raise CheckpointError(
+                f"the checkpoint {self._path} ends with epoch {epoch}, and this lake has no manifest of it for "
+                f"pipeline '{app_id.partition('/')[0]}': it is another pipeline's or another lake's. {_TOGETHER}"
+            )
+        if ledger_version < manifest.ledger_version:
+            raise CheckpointError(
+                f"the ledger of this lake has version {ledger_version}, and epoch {epoch} of the checkpoint "
+                f"{self._path} was decided with version {manifest.ledger_version}: {_LOST_LEDGER}"
+            )
 
     def _check_logs(self) -> None:
         """The entries that Spark reads at a start: the last two offsets and the last commit."""

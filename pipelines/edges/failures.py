@@ -11,9 +11,9 @@ import re
 
 from pyspark.errors import PySparkException
 
-from pipelines.edges.progress import FencedError, ProgressUnreadableError
+from pipelines.edges.progress import FencedError, ForeignMarkerError, ProgressUnreadableError
 from pipelines.edges.publisher import ProducerFencedError, PublishError
-from pipelines.errors import ServerError
+from pipelines.errors import InputError, ServerError
 
 #: The last line of a Python trace: `package.module.Name: message`.
 _RAISED = re.compile(r"^(?:[\w.]+\.)?(\w+): (.*)$", re.MULTILINE)
@@ -34,6 +34,25 @@ _ADVICE = {
     "S3": "Check that it runs, lake.endpoint_url, lake.root and the credentials",
 }
 
+#: What was there and is not any more. Spark says of the first that setting an option would help; it would skip.
+_GONE = (
+    (
+        re.compile(r"Some data may have been lost because [^;]*;[\s\S]*?Reason:\s*([^\n]*)"),
+        "records that were not worked on are not available in Kafka any more ({0}). Nothing is skipped by itself: "
+        "lengthen the retention of the input topics, then decide about the gap. With the checkpoint deleted or moved "
+        "the stream reads from the earliest record and sends nothing a second time.",
+    ),
+    (
+        re.compile(
+            r"(?:FileNotFoundException|FILE_NOT_EXIST\S*|FILE_NOT_FOUND\S*)[^\n]*?(s3a?://\S+|file:/\S+)"
+        ),
+        "a data file of the lake is gone: {0}. Restore it and start again; if it belongs to the audience, build a new "
+        "snapshot with `./spark-submit.sh build_audience`.",
+    ),
+)
+#: Java and Python say it in the same words.
+_FULL = "No space left on device"
+
 
 def explain(error: Exception) -> Exception:
     """The exception to report in place of `error`."""
@@ -42,7 +61,7 @@ def explain(error: Exception) -> Exception:
     if not isinstance(error, PySparkException | Py4JError):
         return error
     text = _whole_text(error)
-    return _from_executor(text) or _from_server(text) or error
+    return _from_executor(text) or _from_input(text) or _from_disk(text) or _from_server(text) or error
 
 
 def _whole_text(error: Exception) -> str:
@@ -62,10 +81,30 @@ def _from_executor(text: str) -> Exception | None:
         if name in (FencedError.__name__, ProducerFencedError.__name__):
             found = re.match(r"pipeline '(.*?)' was taken over", message)
             return FencedError(found.group(1) if found else "?")
+        if name == ForeignMarkerError.__name__:
+            found = re.search(r"progress of pipeline '(.*?)' from another lake", message)
+            return ForeignMarkerError(found.group(1) if found else "?")
         for kind in (PublishError, ProgressUnreadableError):
             if name == kind.__name__:
                 return kind(message)
     return None
+
+
+def _from_input(text: str) -> InputError | None:
+    for pattern, words in _GONE:
+        found = pattern.search(text)
+        if found:
+            return InputError(words.format(found.group(1).strip()[:300]))
+    return None
+
+
+def _from_disk(text: str) -> ServerError | None:
+    if _FULL not in text:
+        return None
+    return ServerError(
+        f"{_FULL}: a disk under stream.checkpoint or under Spark's local folders (spark.local.dir) is full. Nothing is "
+        "half recorded: free some space and start again."
+    )
 
 
 def _from_server(text: str) -> ServerError | None:

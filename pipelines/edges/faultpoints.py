@@ -1,5 +1,7 @@
 """Named points of a unit at which a drill may end or freeze the process; nothing happens unless a variable asks for it.
 
+Also the clock, which a drill may let jump: `CARILLON_FAULT_CLOCK=SECONDS` is how far it is off.
+
 Invariant: without `CARILLON_FAULT` a point costs one comparison. With `CARILLON_FAULT=point:action:nth` the nth time
 that a process reaches the point it does the action; with `CARILLON_FAULT_MARK=FILE` only the first process of all that
 can create FILE does it, so that a retried task is not ended again, and FILE proves that the fault happened.
@@ -11,6 +13,7 @@ import os
 import signal
 import time
 from collections import Counter
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 #: In the order of a unit. The first two of a transaction are reached on workers, the others on the driver.
@@ -29,13 +32,14 @@ POINTS: tuple[str, ...] = (
 )
 #: Reached only where campaigns have caps or re-entry rules, and where they can hold.
 RULED_POINTS: tuple[str, ...] = ("in-turn", "after-holds")
-#: Reached within a publishing task, on a Python worker.
+#: Reached within a publishing task: of a run on a Python worker, of an epoch on the driver.
 WORKER_POINTS: tuple[str, ...] = ("mid-publish", "after-commit")
-#: kill: this process. kill-job: the driver with its JVM, from wherever it is asked. freeze: until it is continued.
+#: kill: this process. kill-job: the driver with its JVM, from wherever it is asked; on a cluster, from a worker, the
+#: executor with its JVM. freeze: this process, until it is continued.
 ACTIONS: tuple[str, ...] = ("kill", "kill-job", "freeze")
 
 #: librdkafka sends in the background: a transaction is open on the broker only once it had this long.
-_SENDING_S = 0.3
+_SENDING_S = 0.5
 
 _reached: Counter[str] = Counter()
 
@@ -52,6 +56,25 @@ def parse(text: str) -> tuple[str, str, int]:
 
 
 _fault = parse(os.environ["CARILLON_FAULT"]) if os.environ.get("CARILLON_FAULT") else None
+
+
+def parse_jump(text: str) -> timedelta:
+    """How far the clock is off; what is no whole number of seconds is refused."""
+    try:
+        return timedelta(seconds=int(text))
+    except ValueError:
+        raise ValueError(
+            f"CARILLON_FAULT_CLOCK is '{text}'; allowed are whole seconds, such as -7200. It is for drills only: "
+            "unset it."
+        ) from None
+
+
+_jump = parse_jump(os.environ.get("CARILLON_FAULT_CLOCK", "0"))
+
+
+def now() -> datetime:
+    """The clock that units pin."""
+    return datetime.now(timezone.utc) + _jump
 
 
 def reach(point: str) -> None:
@@ -75,20 +98,20 @@ def _claim() -> bool:
 
 
 def _act(action: str, point: str) -> None:
+    if point in WORKER_POINTS:
+        time.sleep(_SENDING_S)
     if action == "freeze":
         os.kill(os.getpid(), signal.SIGSTOP)
         return
-    if point in WORKER_POINTS:
-        time.sleep(_SENDING_S)
     if action == "kill-job":
-        os.kill(_jvm(point), signal.SIGKILL)
+        os.kill(_jvm(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _jvm(point: str) -> int:
+def _jvm() -> int:
     """spark-submit's JVM starts the driver, and the daemon that forks the workers."""
     parent = os.getppid()
-    if point not in WORKER_POINTS:
+    if b"pyspark.daemon" not in Path(f"/proc/{parent}/cmdline").read_bytes():
         return parent
     # The name, in parentheses, may hold blanks; the state and the parent's id follow it.
     return int(Path(f"/proc/{parent}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1])

@@ -66,7 +66,7 @@ def make_up(
             acknowledged,
             manifest,
             versions,
-            audience,
+            audience(),
             settings.decide,
         ),
         say,

@@ -72,6 +72,10 @@ class ManifestStore:
         pinned = self._objects.read_json(_name("manifests", pipeline, unit))
         return None if pinned is None else Manifest(**pinned)
 
+    def incarnations(self, pipeline: str) -> list[str]:
+        """Those of a pipeline that have pinned anything in this lake."""
+        return self._objects.folders(f"manifests/{pipeline}/")
+
     def finish(self, pipeline: str, unit: int, result: dict[str, Any]) -> None:
         """Record what came of the unit; a replay writes the same again."""
         self._objects.write_json(_name("results", pipeline, unit), result)

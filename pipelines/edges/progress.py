@@ -21,7 +21,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from pipelines.errors import ServerError
+from pipelines.errors import InputError, ServerError
 from schemas.topics import load_topics
 
 TOPIC = "send.progress"
@@ -57,12 +57,14 @@ class MarkerKey:
     """Whose progress: key of the record and the partition of the topic it always goes to.
 
     `incarnation` tells apart lives of a pipeline: a stream with a new checkpoint counts its epochs from 0 again.
-    `term` counts the drivers of the pipeline; a marker of a later term means that this driver was replaced."""
+    `term` counts the drivers of the pipeline; a marker of a later term means that this driver was replaced. `lake` is
+    the identity of the lake whose ledger knows what was sent; a marker of another lake is nobody's to go on from."""
 
     pipeline: str
     incarnation: str
     term: int
     send_partition: int
+    lake: str | None = None
 
     @property
     def key(self) -> bytes:
@@ -77,6 +79,7 @@ class MarkerKey:
             "term": self.term,
             "unit": position.unit,
             "chunk": position.chunk,
+            **({"lake": self.lake} if self.lake else {}),
             **({"cancelled": True} if position.is_last else {}),
         }
         return json.dumps(marker, separators=(",", ":")).encode()
@@ -93,6 +96,21 @@ class FencedError(Exception):
         return (
             f"pipeline '{self.pipeline}' was taken over by a younger driver, which fenced this one. "
             "Nothing was lost or doubled. Run one driver per pipeline."
+        )
+
+
+class ForeignMarkerError(InputError):
+    """The progress topic knows the pipeline from another lake, whose ledger this driver does not have."""
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__(pipeline)
+        self.pipeline = pipeline
+
+    def __str__(self) -> str:
+        return (
+            f"topic '{TOPIC}' holds the progress of pipeline '{self.pipeline}' from another lake: what that lake has "
+            "sent is in its ledger, and not in this one's. Nothing was published. Set lake.root to that lake; or, when "
+            "it is gone for good, give the stream another stream.pipeline, or the run another --run-id."
         )
 
 
@@ -218,6 +236,8 @@ def _parse(value: bytes | None, key: MarkerKey) -> Position:
     if value is None:
         return NOTHING
     marker = json.loads(value)
+    if marker.get("lake") != key.lake:
+        raise ForeignMarkerError(key.pipeline)
     if marker["term"] > key.term:
         raise FencedError(key.pipeline)
     if marker["incarnation"] != key.incarnation:

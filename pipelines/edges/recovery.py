@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyspark.sql import functions as F
-
 from pipelines.books import Books
+from pipelines.decided import counted
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
 from pipelines.recording import LEDGER, unit_rows
@@ -52,12 +51,10 @@ def finish(runner: UnitRunner, unit: int) -> dict[str, Any]:
     manifest = runner.manifests.find(runner.app_id, unit)
     assert manifest is not None  # `find_unfinished` has seen it
     books = Books()
-    versions, audience = runner.pinned(manifest)
-    runner.recorder.open_holds(unit, manifest)
-    runner.publish(unit, manifest, versions, audience, False, books)
+    versions = runner.pinned(manifest)
+    decided = runner.recorder.recorded(unit, manifest, is_large=False)
+    runner.recorder.open_holds(unit, decided)
+    runner.publish(unit, manifest, versions, decided, books)
     # The records are gone, so that the ledger stands in for them: only sent and published can still disagree.
-    decided = runner.decisions(unit, manifest).where(F.col("stage") == "decide")
-    books.add_considered(
-        [row.asDict() for row in decided.groupBy("campaign_id", "channel").count().collect()]
-    )
+    books.add_considered(counted(decided.first(), "campaign_id", "channel"))
     return runner.conclude(unit, manifest, books, {})

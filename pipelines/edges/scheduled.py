@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime, timezone
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -19,6 +18,7 @@ from pipelines.campaigns import Campaign
 from pipelines.edges.advance import AdvanceReport
 from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
+from pipelines.edges.faultpoints import now
 from pipelines.edges.heartbeat import Heartbeat
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.objects import ObjectStore
@@ -79,7 +79,7 @@ def run_campaign(
         pipeline,
         {campaign_id},
         lambda _spark, manifest, versions, audience: make_run_work(
-            run_id, manifest, versions, audience, settings.decide
+            run_id, manifest, versions, audience(), settings.decide
         ),
         say,
     )
@@ -100,7 +100,7 @@ def carry_out(
     runner = UnitRunner(spark, settings, pipeline, INCARNATION, term.number)
     reporting = AdvanceReport(objects, settings.kafka.librdkafka(), pipeline, run_name(pipeline), say)
     with closing(reporting) as report, Heartbeat(objects, pipeline, report.tick):
-        return runner.run(UNIT, datetime.now(timezone.utc), campaigns, make)
+        return runner.run(UNIT, now(), campaigns, make)
 
 
 def _changed_since(objects: ObjectStore, pinned: Manifest) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -17,13 +17,17 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf import Settings
 from pipelines.decode import EVENTS, TRIGGERS, decode_records
 from pipelines.edges.checkpoint import Checkpoint
+from pipelines.edges.faultpoints import now
+from pipelines.edges.few import session_for_few
 from pipelines.edges.heartbeat import Heartbeat
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
+from pipelines.edges.memory import Memory
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.progress import count_partitions
 from pipelines.edges.recovery import find_unfinished, finish
 from pipelines.edges.releasing import HoldReleaser
+from pipelines.edges.tables import Tables
 from pipelines.edges.terms import Term, driver_name
 from pipelines.epochs import make_epoch_work
 from pipelines.recording import LEDGER
@@ -41,7 +45,7 @@ class TriggeredStream:
     def __init__(
         self, spark: SparkSession, settings: Settings, report: Callable[[dict[str, object]], None]
     ) -> None:
-        self._spark = spark
+        self._spark = session_for_few(spark)
         self._settings = settings
         self._report = report
         self._runner: UnitRunner | None = None
@@ -52,6 +56,7 @@ class TriggeredStream:
         self._is_stopping = threading.Event()
         self._releaser: HoldReleaser | None = None
         self._looked_at = 0.0
+        self._memory = Memory(Tables(settings.lake))
 
     def run(self, available_now: bool, stopping: threading.Event) -> None:
         """Until `stopping` is set, or, with `available_now`, until what is in the topics now has been worked on.
@@ -104,9 +109,11 @@ class TriggeredStream:
         """Claim the pipeline, and publish what an earlier life of it has recorded and not published."""
         stream = self._settings.stream
         manifests = ManifestStore(objects)
-        current = Checkpoint(self._spark, stream.checkpoint).incarnation(manifests, stream.pipeline)
+        checkpoint = Checkpoint(self._spark, stream.checkpoint)
+        lake = DeltaLake(self._spark, self._settings.lake, self._memory.tables)
+        current = checkpoint.incarnation(manifests, stream.pipeline, lake.version(LEDGER))
         self._term = Term(objects, stream.pipeline, driver_name(self._spark))
-        lake = DeltaLake(self._spark, self._settings.lake)
+        checkpoint.claim(stream.pipeline)
         lake.ensure(LEDGER)
         unfinished = find_unfinished(lake, manifests, stream.pipeline, current)
         for incarnation, unit in unfinished:
@@ -175,12 +182,14 @@ class TriggeredStream:
 
     def _make_runner(self, pipeline: str, incarnation: str, spark: SparkSession | None = None) -> UnitRunner:
         assert self._term is not None
-        return UnitRunner(spark or self._spark, self._settings, pipeline, incarnation, self._term.number)
+        return UnitRunner(
+            spark or self._spark, self._settings, pipeline, incarnation, self._term.number, self._memory
+        )
 
 
 def _now() -> datetime:
     """The one reading of the clock: of an epoch or a release, pinned in its manifest."""
-    return datetime.now(timezone.utc)
+    return now()
 
 
 class _StoppedError(Exception):

@@ -107,6 +107,10 @@ class ProgressMarker(Record):
     term: int = Field(ge=0, description="Counts the pipeline's drivers; a higher one has replaced this one.")
     unit: int = Field(ge=0, description="The epoch or run whose chunk was published in the same transaction.")
     chunk: int = Field(ge=-1, description="The last chunk of that unit, counted from 0; -1: none of it.")
+    lake: str | None = Field(
+        default=None,
+        description="The identity of the lake whose ledger knows what was sent; absent: not told.",
+    )
     cancelled: bool = Field(
         default=False, description="The unit was cancelled: none of its later chunks will be published."
     )

@@ -21,6 +21,7 @@ CONFIG_KEYS: tuple[str, ...] = (
     "segment.bytes",
     "max.compaction.lag.ms",
     "delete.retention.ms",
+    "message.timestamp.type",
 )
 REQUIRED_CONFIG_KEYS: tuple[str, ...] = ("cleanup.policy", "max.message.bytes")
 

@@ -211,3 +211,12 @@ def test_the_price_of_sms(folder: Path) -> None:
     assert priced.limits("sms").messages_per_batch_max == 500
     told = complaint(folder, CARILLON_CHANNELS__SMS__PRICE_PER_SEGMENT="cheap")
     assert "CARILLON_CHANNELS__SMS__PRICE_PER_SEGMENT: expected an amount and a currency" in told
+
+
+def test_a_list_is_json_in_the_environment(folder: Path) -> None:
+    settings = load(folder, CARILLON_DECIDE__FREQUENCY_CAPS='[{"at_most": 3, "per": "7 days"}]')
+    assert [(cap.at_most, cap.per) for cap in settings.decide.frequency_caps] == [(3, "7 days")]
+    found = complaint(folder, CARILLON_DECIDE__FREQUENCY_CAPS='[{"at_most": 3')
+    assert found.startswith("CARILLON_DECIDE__FREQUENCY_CAPS: not a JSON list: ")
+    found = complaint(folder, CARILLON_DECIDE__FREQUENCY_CAPS='[{"at_most": 0, "per": "7 days"}]')
+    assert "CARILLON_DECIDE__FREQUENCY_CAPS" in found

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from drills.__main__ import choose, in_groups
 from drills.catalog import DRILLS
 from drills.outcome import Outcome, compare
 from drills.plan import Planned
@@ -66,7 +67,24 @@ def test_the_report_adds_up_and_names_what_was_not_done() -> None:
     assert "what &lt;b&gt;" in shown
     assert "<li>c</li>" in shown
     assert "<strong>1 of 2" in shown
+    assert "median 2.0 s, worst 3.0 s" in shown
     assert "http" not in shown
+
+
+def test_a_choice_brings_what_it_is_compared_with() -> None:
+    chosen = choose(["stream-s3-*", "stream-lost-commit"])
+    assert [one.name for one in chosen] == ["stream-undisturbed", "stream-lost-commit", "stream-s3-500",
+            "stream-s3-503", "stream-s3-slow", "stream-s3-reset"]  # fmt: skip
+    assert choose(["*"]) == list(DRILLS)
+    assert choose(["nothing"]) == []
+
+
+def test_only_drills_that_leave_others_alone_are_tried_together() -> None:
+    groups = in_groups(DRILLS)
+    assert [one for group in groups for one in group] == list(DRILLS)
+    assert [[one.name for one in group] for group in groups if len(group) > 1] == [
+        ["run-random-kills", "stream-random-kills"]
+    ]
 
 
 def test_names_are_unique_and_fit_a_pipeline() -> None:

@@ -13,6 +13,7 @@ from tests.guards import rules
 ROOMS_THERE = [room for room in rules.ROOMS if (rules.ROOT / room).is_dir()]
 # Files that may do what a guard refuses, and why. An entry that is no longer needed fails too.
 CLOCK_ALLOWED = {
+    "pipelines/edges/faultpoints.py": "the clock itself, which a drill may let jump",
     "pipelines/edges/scheduled.py": "the one reading of a run's clock, pinned in its manifest",
     "pipelines/edges/stream.py": "the one reading of an epoch's clock, pinned in its manifest",
 }

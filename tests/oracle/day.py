@@ -152,7 +152,7 @@ class Day:
             row["granted"] = self.past.granted(row, campaign)
             row["suppressed_by"] = "suppressed" if self.past.suppressed(row) else None
             row["cancelled_by"] = "cancelled" if self.past.cancelled(row) else None
-            row["reentered"] = "sent before" if self.past.reentered(row, campaign, now) else None
+            row["entries"] = [{"sent_at": now}] if self.past.reentered(row, campaign, now) else None
             about = (row["origin"], row["campaign_id"], row["customer_id"], row["channel"] or "")
             row["decision_id"] = uuid5(pipeline, *about)
             together.setdefault((row["campaign_id"], row["origin"], row["customer_id"]), []).append(row)

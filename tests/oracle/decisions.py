@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from conf.house import Decide
 from pipelines.campaigns import Campaign
-from tests.oracle.rules import Row, closed_by, deadline, delayed_until, held_out, opens_at
+from tests.oracle.rules import Row, closed_by, deadline, delayed_until, held_out, opens_at, span
 
 ADDRESS = {"email": "email", "sms": "phone", "push": "push_token"}
 
@@ -66,7 +66,7 @@ def _judge(verdict: Verdict, scenario: Scenario) -> None:
         ("campaign_active", "campaign_paused", campaign is not None and campaign.status == "active"),
         ("first_time", "duplicate_trigger", row["is_repeated"] is False),
         ("not_cancelled", "cancelled", row["cancelled_by"] is None),
-        ("reentry_allowed", "reentry", row["reentered"] is None),
+        ("reentry_allowed", "reentry", not _has_reentered(row, campaign, now)),
         ("not_expired", "expired", end is None or end > now),
         ("customer_known", "unknown_customer", row["customer"] is not None),
         ("in_audience", "outside_audience", row["outside_of"] is None),
@@ -107,6 +107,17 @@ def _reach(row: Row, campaign: Campaign | None) -> list[tuple[str, str, bool]]:
         ("not_suppressed", "suppressed", row["suppressed_by"] is None),
         ("consent_given", "no_consent", consented),
     ]
+
+
+def _has_reentered(row: Row, campaign: Campaign | None, now: datetime) -> bool:
+    rule = campaign.trigger.reentry if campaign and campaign.trigger else None
+    if rule is None:
+        return False
+    return any(
+        # Entries of a rule per property are those of the row's own value: `Past.reentered` has compared them.
+        rule.seconds is None or one["sent_at"] > now - span(rule.once_per)
+        for one in row["entries"] or ()
+    )
 
 
 def _is_held_out(row: Row, campaign: Campaign | None) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pyspark.sql import DataFrame, SparkSession
+import pyarrow as pa
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.experiments import (
@@ -12,7 +13,7 @@ from pipelines.experiments import (
     VARIANTS_TYPE,
     assign_variant,
     cumulate,
-    holdout_point,
+    holdout_points,
     variants_literal,
 )
 
@@ -78,13 +79,15 @@ def test_cumulate() -> None:
 
 def test_holdouts_are_uniform_sticky_and_independent_of_campaigns_and_variants(spark: SparkSession) -> None:
     ids = spark.range(20_000).select(F.format_string("cust-%09d", "id").alias("c"))
-    points = ids.select(
-        "c",
-        holdout_point(F.lit("win_back"), F.col("c")).alias("one"),
-        holdout_point(F.lit("letter"), F.col("c")).alias("other"),
-        assign_variant(F.lit("win_back"), F.col("c"), variants_literal(WEIGHTS)).alias("variant"),
-    )
-    rows = points.collect()
+    variant = assign_variant(F.lit("win_back"), F.col("c"), variants_literal(WEIGHTS))
+    people = ids.select("c", variant.alias("variant")).toArrow()
+    names = people["c"].combine_chunks()
+    points = {
+        name: holdout_points(pa.repeat(seed, len(names)), names).to_pylist()
+        for name, seed in (("one", "win_back"), ("other", "letter"))
+    }
+    drawn = zip(*points.values(), people["variant"].to_pylist(), strict=True)
+    rows = [Row(one=one, other=other, variant=given) for one, other, given in drawn]
     tenths = {str(n): 1 for n in range(10)}
     assert all(0 <= row.one < HOLDOUT_POINTS for row in rows)
     for name in ("one", "other"):

@@ -1,4 +1,4 @@
-"""What was sent before: what counts, how far back is looked, and the three kinds of re-entry rule."""
+"""What was sent before: what counts, how far back is looked, and what is joined."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from conf.house import Decide, HouseCap
-from pipelines.campaigns import Campaign
-from pipelines.decide.policy import POLICY_TYPE, policy_row
-from pipelines.history import apply_reentry, asked_by, join_reentry, join_sent, select_sent
+from pipelines.history import asked_by, join_reentry, join_sent, select_sent
 from schemas.tables import table
 from tests.builders import (
     CANDIDATE_SCHEMA,
-    HOUR,
     NOW,
     Row,
     candidate_row,
@@ -23,12 +19,10 @@ from tests.builders import (
     frame,
     ledger_row,
     make_campaign,
-    scheduled_campaign,
 )
 
 DAY = timedelta(days=1)
 LEDGER = table("ledger").schema()
-SCHEMA = CANDIDATE_SCHEMA if " policy " in CANDIDATE_SCHEMA else f"{CANDIDATE_SCHEMA}, policy {POLICY_TYPE}"
 
 
 def ledger(spark: SparkSession, *rows: Row) -> DataFrame:
@@ -53,7 +47,6 @@ def test_what_campaigns_ask() -> None:
     assert asked_by([spaced], Decide()).reentry_span == 7 * DAY
     later = event_campaign(None, trigger={"event": "order.delivered", "delay": "2 days"})
     assert [asked_by([one], Decide()).may_hold for one in (plain, later)] == [False, True]
-    assert asked_by([scheduled_campaign(channels=["sms"])], Decide()).channels == 1
 
 
 def test_only_what_was_sent_counts(spark: SparkSession) -> None:
@@ -77,66 +70,24 @@ def test_only_what_was_sent_counts(spark: SparkSession) -> None:
     assert [len(row.sent_before) for row in joined] == [1]
 
 
-def candidates(spark: SparkSession, campaign: Campaign, *rows: Row) -> DataFrame:
-    fixed = {"campaign_id": campaign.campaign_id, "channel": "sms"}
-    made = [candidate_row() | fixed | row | {"policy": policy_row(campaign)} for row in rows]
-    return frame(spark, made, SCHEMA)
-
-
-def with_reentry(rule: Any) -> Campaign:
-    trigger = {"event": "order.delivered", "reentry": rule}
-    return event_campaign(None, trigger=trigger, data={"order_id": "string"})
-
-
-#: (rule, days since the earlier message, its channel, its order, whether it forbids another).
-REENTRIES = (
-    ("once", 300.0, "sms", "o-1", True),
-    ("once", 300.0, "email", "o-1", False),
-    ({"once_per": "7 days"}, 6.99, "sms", "o-1", True),
-    ({"once_per": "7 days"}, 7.0, "sms", "o-1", False),
-    ({"once_per": "order_id"}, 300.0, "sms", "o-1", True),
-    ({"once_per": "order_id"}, 1.0, "sms", "o-2", False),
-    ({"once_per": "order_id"}, 1.0, "sms", None, False),
-)
-
-
-def test_what_an_earlier_message_forbids(spark: SparkSession) -> None:
-    for rule, days, channel, order, is_forbidden in REENTRIES:
-        campaign = with_reentry(rule)
-        data = "{}" if order is None else f'{{"order_id":"{order}"}}'
-        earlier = decided(days, campaign_id="delivered", channel=channel, source_id="e-0", data=data)
-        rows = candidates(spark, campaign, {"data": '{"order_id":"o-1"}'})
-        joined = join_reentry(rows, select_sent(ledger(spark, earlier), None, None), ["delivered"], NOW)
-        (found,) = joined.collect()
-        assert (found.reentered is not None) == is_forbidden, (rule, days, channel, order)
-        if is_forbidden:
-            # collect() gives times on the process's clock, without a zone.
-            sent_at = found.reentered.sent_at.astimezone(NOW.tzinfo)
-            assert (found.reentered.source_id, sent_at) == ("e-0", NOW - days * DAY)
-
-
-def test_of_several_in_one_unit_the_first_is_let_through(spark: SparkSession) -> None:
-    by_order = with_reentry({"once_per": "order_id"})
-    rows = candidates(
+def test_earlier_messages_of_the_campaign_and_channel_are_joined(spark: SparkSession) -> None:
+    rows = ledger(
         spark,
-        by_order,
-        {"decision_id": "d-1", "source_id": "e-1", "data": '{"order_id":"o-1"}'},
-        {
-            "decision_id": "d-2",
-            "source_id": "e-2",
-            "data": '{"order_id":"o-1"}',
-            "occurred_at": NOW - 2 * HOUR,
-        },
-        {"decision_id": "d-3", "data": '{"order_id":"o-2"}'},
-        {"decision_id": "d-4", "data": "{}"},
-        {"decision_id": "d-5", "data": "{}"},
-        {"decision_id": "d-6", "data": '{"order_id":"o-1"}', "customer_id": "c-2"},
+        decided(
+            300, decision_id="d-1", campaign_id="delivered", channel="sms", source_id="e-1", data='{"o":1}'
+        ),
+        decided(2, decision_id="d-2", campaign_id="delivered", channel="sms", source_id="e-2"),
+        decided(2, decision_id="d-3", campaign_id="delivered", channel="email", source_id="e-3"),
+        decided(2, decision_id="d-4", campaign_id="other", channel="sms", source_id="e-4"),
     )
-    gates = F.array().cast("array<struct<gate string, passed boolean, value string>>")
-    judged = rows.withColumns({"reason": F.lit(None).cast("string"), "gates": gates})
-    found = {
-        row.decision_id: (row.reason, [g.value for g in row.gates]) for row in apply_reentry(judged).collect()
-    }
-    assert found.pop("d-1") == ("reentry", ["e-2"])
-    assert set(found) == {"d-2", "d-3", "d-4", "d-5", "d-6"}
-    assert {reason for reason, _ in found.values()} == {None}
+    asking = [
+        candidate_row(decision_id="a", campaign_id="delivered", channel="sms"),
+        candidate_row(decision_id="b", campaign_id="delivered", channel="push"),
+        candidate_row(decision_id="c", campaign_id="other", channel="sms"),
+    ]
+    joined = join_reentry(
+        frame(spark, asking, CANDIDATE_SCHEMA), select_sent(rows, None, None), ["delivered"]
+    )
+    found = {row.decision_id: row.entries for row in joined.collect()}
+    assert sorted((one.source_id, one.data) for one in found["a"]) == [("e-1", '{"o":1}'), ("e-2", "{}")]
+    assert (found["b"], found["c"]) == (None, None)

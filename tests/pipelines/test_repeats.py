@@ -1,50 +1,38 @@
-"""A message is decided once: repeats in an epoch and in later ones, and the replay that is none."""
+"""A message is decided once: repeats in an epoch and in later ones, and the hold that is none."""
 
 from __future__ import annotations
 
-from chispa import assert_df_equality
-from pyspark.sql import SparkSession
+import pyarrow as pa
 
 from pipelines.repeats import mark_repeats
-from schemas.tables import table
-from tests.builders import CANDIDATE_SCHEMA, candidate_row, frame, ledger_row
 
-LEDGER = table("ledger").schema()
-
-
-def test_the_first_of_a_message_is_no_repeat_and_all_others_are(spark: SparkSession) -> None:
-    #: decision, message, origin, whether it repeats; m-old and m-held were decided in earlier units.
-    cases = (
-        ("d-1", "m-new", "campaign.triggers/0/1", False),
-        ("d-2", "m-new", "campaign.triggers/0/2", True),
-        ("d-3", "m-new", "campaign.triggers/1/1", True),
-        ("d-4", "m-other", "campaign.triggers/0/3", False),
-        ("d-5", "m-old", "campaign.triggers/0/4", True),
-        ("d-6", "m-old", "campaign.triggers/0/5", True),
-        ("d-7", "m-excluded-before", "campaign.triggers/0/6", True),
-    )
-    earlier = [
-        ledger_row(message_id="m-old"),
-        ledger_row(message_id="m-old", stage="render", decision="failed", reason="render_undefined"),
-        ledger_row(message_id="m-excluded-before", decision="excluded", reason="no_consent"),
-        ledger_row(message_id="m-unrelated"),
-        ledger_row(message_id=None),
-    ]
-    rows = [candidate_row(decision_id=d, message_id=m, origin=o) for d, m, o, _ in cases]
-    expected = [{**row, "is_repeated": case[3]} for row, case in zip(rows, cases, strict=True)]
-    schema = f"{CANDIDATE_SCHEMA}, is_repeated boolean"
-    found = mark_repeats(frame(spark, rows, CANDIDATE_SCHEMA), frame(spark, earlier, LEDGER))
-    assert_df_equality(
-        found.select(*frame(spark, [], schema).columns),
-        frame(spark, expected, schema),
-        ignore_row_order=True,
-        ignore_nullable=True,
-    )
-    assert sorted(found.columns) == sorted(frame(spark, [], schema).columns)
+#: decision, message, origin, whether an earlier unit has decided it, hold, whether it repeats.
+CASES = (
+    ("d-1", "m-new", "campaign.triggers/0/1", False, None, False),
+    ("d-3", "m-new", "campaign.triggers/1/1", False, None, True),
+    ("d-2", "m-new", "campaign.triggers/0/2", False, None, True),
+    ("d-4", "m-other", "campaign.triggers/0/3", False, None, False),
+    ("d-5", "m-old", "campaign.triggers/0/4", True, None, True),
+    ("d-6", "m-old", "campaign.triggers/0/5", True, None, True),
+    # A hold is the message that was seen, not another one like it; a trigger beside it is.
+    ("d-7", "m-held", "hold/1/trigger/t-1", True, "h-1", False),
+    ("d-8", "m-held", "campaign.triggers/0/6", True, None, True),
+)
 
 
-def test_a_replay_with_the_pinned_ledger_does_not_meet_itself(spark: SparkSession) -> None:
-    rows = frame(spark, [candidate_row()], CANDIDATE_SCHEMA)
-    pinned, newest = frame(spark, [], LEDGER), frame(spark, [ledger_row()], LEDGER)
-    assert [row.is_repeated for row in mark_repeats(rows, pinned).collect()] == [False]
-    assert [row.is_repeated for row in mark_repeats(rows, newest).collect()] == [True]
+def candidates(has_holds: bool) -> pa.Table:
+    columns = {
+        name: [case[place] for case in CASES]
+        for place, name in enumerate(("decision_id", "message_id", "origin"))
+    }
+    held = {"hold_id": pa.array([case[4] for case in CASES], pa.string())} if has_holds else {}
+    return pa.table({**columns, **held})
+
+
+def test_the_first_of_a_message_is_no_repeat_and_all_others_are() -> None:
+    seen = pa.array([case[3] for case in CASES])
+    marked = mark_repeats(candidates(True), seen)
+    assert marked["is_repeated"].to_pylist() == [case[5] for case in CASES]
+    assert marked.drop_columns("is_repeated").equals(candidates(True))
+    without = mark_repeats(candidates(False), seen)["is_repeated"].to_pylist()
+    assert [case[0] for case, found in zip(CASES, without, strict=True) if found != case[5]] == ["d-7"]

@@ -34,6 +34,15 @@ def test_dead_letters_hold_the_largest_input_and_its_headers() -> None:
     assert topic("campaign.dead-letters").max_message_bytes >= largest + 64 * 1024
 
 
+def test_no_record_of_ours_is_refused_or_expires_because_of_a_wrong_clock() -> None:
+    """Kafka refuses a record from the future, and deletes one from the past with its retention."""
+    ours = {row.name for row in load_topics() if row.direction == "out"} | {"delivery.events"}
+    by_broker = {
+        row.name for row in load_topics() if row.config.get("message.timestamp.type") == "LogAppendTime"
+    }
+    assert by_broker == ours
+
+
 def test_inputs_too_large_to_decode_still_reach_the_topic() -> None:
     for row in INPUTS:
         assert topic(row.topic).max_message_bytes > 5_000_000 > RECORD_BYTES_MAX

@@ -5,18 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
-from pyspark.sql import SparkSession
+from pipelines.decide import Unit, decide
+from pipelines.decide.policy import policy_row
+from tests.builders import HOUR, NOW, Row, arrow, audience_row, candidate_row, joined_schema, make_campaign
 
-from pipelines.decide.caps import SENT_TYPE, apply_caps
-from pipelines.decide.policy import POLICY_TYPE, policy_row
-from tests.builders import HOUR, NOW, Row, frame, make_campaign
-
-SCHEMA = (
-    "decision_id string, message_id string, customer_id string, campaign_id string, channel string, "
-    f"occurred_at timestamp, decided_at timestamp, zone string, policy {POLICY_TYPE}, reason string, "
-    f"gates array<struct<gate string, passed boolean, value string>>, sent_before {SENT_TYPE}"
-)
 DAY = timedelta(days=1)
 INSTANT = timedelta(microseconds=1)
 
@@ -31,21 +23,17 @@ def row(decision_id: str = "d-1", caps: tuple[Row, ...] = (), **changes: Any) ->
         name: changes.pop(name) for name in ("campaign_id", "category", "priority") if name in changes
     }
     campaign = make_campaign(None, frequency_caps=caps, topic="marketing", **declared)
+    zone = changes.pop("zone", "UTC")
     made: Row = {
         "decision_id": decision_id,
         "message_id": f"m-{decision_id}",
-        "customer_id": "c-1",
+        "origin": decision_id,
         "campaign_id": campaign.campaign_id,
-        "channel": "email",
         "occurred_at": NOW - HOUR,
-        "decided_at": NOW,
-        "zone": "UTC",
         "policy": policy_row(campaign),
-        "reason": None,
-        "gates": [],
-        "sent_before": None,
+        "customer": audience_row(time_zone=zone),
     }
-    return made | changes
+    return candidate_row(**(made | changes))
 
 
 def sent(
@@ -64,14 +52,15 @@ def sent(
     }
 
 
-def judged(spark: SparkSession, rows: list[Row], is_alone: bool = False) -> dict[str, tuple[str | None, str]]:
+def judged(rows: list[Row]) -> dict[str, tuple[str | None, str]]:
     """Reason and the value of the gate that did not pass, or of the cap, by decision."""
     found = {}
-    for one in apply_caps(frame(spark, rows, SCHEMA), is_alone).collect():
-        assert [gate.gate for gate in one.gates] == ["frequency_cap", "arbitration"]
-        failed = [gate for gate in one.gates if not gate.passed]
-        assert len(failed) == (one.reason in ("frequency_capped", "lost_to_priority"))
-        found[one.decision_id] = (one.reason, (failed or one.gates)[0].value)
+    for one in decide(arrow(rows, joined_schema()), Unit("triggered", 0, NOW, 1)).to_pylist():
+        gates = [gate for gate in one["gates"] if gate["gate"] in ("frequency_cap", "arbitration")]
+        assert len(gates) == 2
+        failed = [gate for gate in gates if not gate["passed"]]
+        assert len(failed) == (one["reason"] in ("frequency_capped", "lost_to_priority"))
+        found[one["decision_id"]] = (one["reason"], (failed or gates)[0]["value"])
     assert len(found) == len(rows)
     return found
 
@@ -110,20 +99,19 @@ CASES: tuple[tuple[str, tuple[Row, ...], Row, list[Row] | None, str | None], ...
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("is_alone", [False, True])
-def test_what_was_sent_before(spark: SparkSession, is_alone: bool) -> None:
+def test_what_was_sent_before() -> None:
     rows = [
         row(f"d-{n}", caps, customer_id=f"c-{n}", sent_before=before, **changes)
         for n, (_, caps, changes, before, _) in enumerate(CASES)
     ]
-    found = judged(spark, rows, is_alone)
+    found = judged(rows)
     for n, (what, *_, reason) in enumerate(CASES):
         assert found[f"d-{n}"][0] == reason, what
 
 
-def test_the_value_says_what_decided(spark: SparkSession) -> None:
+def test_the_value_says_what_decided() -> None:
     before = [sent(NOW - 2 * DAY), sent(NOW - DAY, channel="sms"), sent(NOW - 3 * DAY)]
-    found = judged(spark, [row(caps=THREE, sent_before=before)])
+    found = judged([row(caps=THREE, sent_before=before)])
     assert found == {
         "d-1": (
             "frequency_capped",
@@ -132,7 +120,7 @@ def test_the_value_says_what_decided(spark: SparkSession) -> None:
     }
 
 
-def test_the_highest_priority_wins_and_the_others_say_to_whom_they_lost(spark: SparkSession) -> None:
+def test_the_highest_priority_wins_and_the_others_say_to_whom_they_lost() -> None:
     caps = (cap(1, "1 day", category="news"),)
     rows = [
         row("d-1", caps, campaign_id="low", category="news", priority=10, occurred_at=NOW - 9 * HOUR),
@@ -146,11 +134,11 @@ def test_the_highest_priority_wins_and_the_others_say_to_whom_they_lost(spark: S
         "d-3": (None, None),
         "d-4": (None, None),
     }
-    assert judged(spark, rows) == expected
-    assert judged(spark, rows[::-1]) == expected
+    assert judged(rows) == expected
+    assert judged(rows[::-1]) == expected
 
 
-def test_among_equals_the_earlier_trigger_wins_then_the_message_id(spark: SparkSession) -> None:
+def test_among_equals_the_earlier_trigger_wins_then_the_message_id() -> None:
     caps = (cap(2, "1 day"),)
     rows = [
         row("d-1", caps),
@@ -158,28 +146,28 @@ def test_among_equals_the_earlier_trigger_wins_then_the_message_id(spark: SparkS
         row("d-3", caps),
         row("d-4", caps, occurred_at=NOW),
     ]
-    found = judged(spark, rows)
+    found = judged(rows)
     assert [found[f"d-{n}"][0] for n in range(1, 5)] == [None, None, "lost_to_priority", "lost_to_priority"]
 
 
-def test_who_does_not_get_it_takes_nobodys_place(spark: SparkSession) -> None:
+def test_who_does_not_get_it_takes_nobodys_place() -> None:
     caps = (cap(1, "1 day", category="news"),)
     rows = [
-        row("d-1", caps, campaign_id="high", category="news", priority=90, reason="no_consent"),
-        row("d-2", caps, campaign_id="mid", category="news", priority=50, reason="held_delay"),
+        row("d-1", caps, campaign_id="high", category="news", priority=90, granted=False),
+        row("d-2", caps, campaign_id="mid", category="news", priority=50, cancelled_by="e-1"),
         row("d-3", caps, campaign_id="low", category="news", priority=10),
     ]
-    found = judged(spark, rows)
+    found = judged(rows)
     assert {key: value[0] for key, value in found.items()} == {
         "d-1": "no_consent",
-        "d-2": "held_delay",
+        "d-2": "cancelled",
         "d-3": None,
     }
 
 
-def test_a_full_cap_is_no_lost_comparison(spark: SparkSession) -> None:
+def test_a_full_cap_is_no_lost_comparison() -> None:
     caps = (cap(1, "1 day"),)
     rows = [row("d-1", caps, priority=90), row("d-2", caps)]
     for one in rows:
         one["sent_before"] = [sent(NOW - HOUR)]
-    assert {value[0] for value in judged(spark, rows).values()} == {"frequency_capped"}
+    assert {value[0] for value in judged(rows).values()} == {"frequency_capped"}

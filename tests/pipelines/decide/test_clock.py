@@ -1,15 +1,11 @@
-"""The recipient's clock: known days on which it jumps, and thousands of instants against zoneinfo."""
+"""The recipient's clock: known days on which it jumps, and thousands of instants against the oracle."""
 
 from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
-from typing import Any
 
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
-
-from pipelines.decide.clock import DAY_US, MINUTE_US, WEEK_US, is_known_zone, local_us, next_at, show
+from pipelines.decide import clock
 from schemas.time_zones import known_time_zones
 from tests.oracle.clock import DAYS, UTC, following, shown, transitions
 
@@ -62,23 +58,13 @@ JUMPING = (
 )  # fmt: skip
 
 
-def ends(spark: SparkSession, cases: list[tuple[str, datetime, str]]) -> list[tuple[datetime, int]]:
-    """(the end of the delay, what the clock shows in microseconds) of each case."""
-    rows = []
-    for number, (zone, instant, text) in enumerate(cases):
-        words = text.split()
-        minute = int(words[-2][:2]) * 60 + int(words[-2][3:])
-        day = None if words[0] == "until" else DAYS.index(words[1])
-        period = DAY_US if day is None else WEEK_US
-        rows.append((number, zone, instant, ((day or 0) * 1_440 + minute) * MINUTE_US, period))
-    given = spark.createDataFrame(
-        rows, "n int, zone string, instant timestamp, position bigint, period bigint"
-    )
-    shows = given.select("*", local_us(F.col("instant"), F.col("zone")).alias("local"))
-    columns = [F.col(name) for name in ("position", "period", "instant", "local", "zone")]
-    made = shows.select("n", F.unix_micros(next_at(*columns)).alias("at"), "local")
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    return [(epoch + timedelta(microseconds=r.at), r.local) for r in sorted(made.collect())]
+def ends(zone: str, instant: datetime, text: str) -> datetime:
+    """The end of a delay."""
+    words = text.split()
+    minute = int(words[-2][:2]) * 60 + int(words[-2][3:])
+    if words[0] == "until":
+        return clock.next_at(minute, clock.DAY, instant, zone)
+    return clock.next_at(DAYS.index(words[1]) * 1_440 + minute, clock.WEEK, instant, zone)
 
 
 def at(text: str) -> datetime:
@@ -106,42 +92,44 @@ def near_jumps(count: int) -> list[tuple[str, datetime, str]]:
     return cases
 
 
-def test_known_days(spark: SparkSession) -> None:
-    found = ends(spark, [(zone, at(instant), text) for zone, instant, text, _ in TRUTHS])
-    assert [end for end, _ in found] == [at(end) for *_, end in TRUTHS]
-    # The oracle is tried on the same days.
-    assert [following(at(i), zone, text) for zone, i, text, _ in TRUTHS] == [at(end) for *_, end in TRUTHS]
+def test_known_days() -> None:
+    for zone, instant, text, end in TRUTHS:
+        assert ends(zone, at(instant), text) == at(end), (zone, instant, text)
+        # The oracle is tried on the same days.
+        assert following(at(instant), zone, text) == at(end), (zone, instant, text)
 
 
-def test_thousands_of_instants_agree_with_zoneinfo(spark: SparkSession) -> None:
-    cases = near_jumps(6_000)
-    epoch = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-    for case, (end, local) in zip(cases, ends(spark, cases), strict=True):
-        zone, instant, text = case
-        assert epoch + timedelta(microseconds=local) == shown(instant, zone), case
-        assert end == following(instant, zone, text), case
+def test_thousands_of_instants_agree_with_the_oracle() -> None:
+    for zone, instant, text in near_jumps(6_000):
+        assert clock.shown(instant, zone) == shown(instant, zone)
+        end = ends(zone, instant, text)
+        assert end == following(instant, zone, text), (zone, instant, text)
         assert end >= instant
 
 
-def test_zones_are_known_to_spark_and_to_python(spark: SparkSession) -> None:
+def test_zones_are_known_to_python() -> None:
     from zoneinfo import available_timezones
 
     names = sorted(known_time_zones())
     assert set(names) <= available_timezones()
     assert len(names) > 500
     unknown = ["", " ", "Mars/Olympus", "europe/berlin", "+02:00", "UTC+2", "Factory", "O'Higgins", None]
-    rows: list[tuple[Any, ...]] = [(name,) for name in [*names, *unknown]]
-    marked = spark.createDataFrame(rows, "zone string").select(
-        "zone", is_known_zone("zone").alias("is_known")
-    )
-    assert [r.zone for r in marked.collect() if r.is_known] == names
-    # Spark itself reads each of them; one that it does not know would fail here as it would fail a job.
-    read = marked.where("is_known").select(
-        local_us(F.lit(at("2026-07-01T12:00:00")), F.col("zone")).alias("l")
-    )
-    assert read.where("l IS NULL").count() == 0
+    assert [name for name in [*names, *unknown] if clock.is_known_zone(name)] == names
 
 
-def test_the_clock_is_shown_by_day_and_minute(spark: SparkSession) -> None:
-    local = local_us(F.lit(at("2026-03-01T22:59:59")), F.lit("Asia/Kathmandu"))
-    assert spark.range(1).select(show(local).alias("s")).collect()[0].s == "Mon 04:44"
+def test_the_clock_is_shown_by_day_and_minute() -> None:
+    local = clock.shown(at("2026-03-01T22:59:59"), "Asia/Kathmandu")
+    assert clock.show(local) == "Mon 04:44"
+
+
+def test_periods_of_the_calendar_begin_at_local_midnight() -> None:
+    now, zone = at("2026-03-01T09:30:00"), "Asia/Kathmandu"
+    assert {per: clock.period_start(per, now, zone) for per in ("day", "week", "month")} == {
+        "day": at("2026-02-28T18:15:00"),
+        "week": at("2026-02-22T18:15:00"),
+        "month": at("2026-02-28T18:15:00"),
+    }
+    # Sao Paulo skipped midnight: the day began at 01:00.
+    assert clock.period_start("day", at("2018-11-04T15:00:00"), "America/Sao_Paulo") == at(
+        "2018-11-04T03:00:00"
+    )

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import re
+import json
 from typing import Any
 
-from chispa import assert_df_equality
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+import pyarrow as pa
 
 from pipelines.campaigns.hours import NO_RULES
-from pipelines.decide import GATES, HOLDS, Gate, Hold, decide, render_failures
-from pipelines.decide.inputs import JOINED
+from pipelines.decide import GATES, HOLDS, Gate, Hold, Unit, decide
+from pipelines.decide.decisions import judge
 from pipelines.decide.policy import policy_row
+from pipelines.decide.rows import JOINED, by_policy
 from schemas.reasons import codes_of
 from schemas.tables import table
 from tests.builders import (
-    CANDIDATE_SCHEMA,
     HOUR,
     NOW,
     Row,
+    arrow,
     audience_row,
     candidate_row,
-    customer_schema,
-    frame,
+    joined_schema,
     ledger_row,
     make_campaign,
 )
 
-LEDGER = table("ledger").schema()
+LEDGER = table("ledger")
 ALL: tuple[Gate | Hold, ...] = (*GATES, *HOLDS)
-ADDED = ", ".join(f"{name} {kind}" for name, kind in JOINED.items() if name != "policy")
-SCHEMA = f"{CANDIDATE_SCHEMA}, customer {customer_schema()}, is_repeated boolean, granted boolean, {ADDED}"
+SCHEMA = joined_schema()
 MINUTE = HOUR / 60
 #: Where customer c-1 stands among ten thousand, in the holdout of 'welcome' and in that of the house with seed 1.
 POINT, HOUSE_POINT = 2_778, 500
@@ -61,7 +58,8 @@ def expiring(span: str) -> Row:
 
 QUIET_NOW = {"from": "10:00", "to": "11:00", "otherwise": "exclude"}
 NOWHERE = audience_row(time_zone="Mars/Olympus")
-EARLIER = {"sent_at": NOW - HOUR, "source_id": "t-0"}
+ONCE = policy(trigger={"explicit": True, "reentry": "once"})
+EARLIER = [{"sent_at": NOW - HOUR, "source_id": "t-0", "data": "{}"}]
 
 #: (gate, changes to a candidate that passes every gate, whether the gate lets it pass).
 TRUTHS: tuple[tuple[str, Row, bool], ...] = (
@@ -108,8 +106,10 @@ TRUTHS: tuple[tuple[str, Row, bool], ...] = (
     ("consent_given", {"granted": None, "consent_topic": None}, False),
     ("not_cancelled", {"cancelled_by": None}, True),
     ("not_cancelled", {"cancelled_by": "e-9"}, False),
-    ("reentry_allowed", {"reentered": None}, True),
-    ("reentry_allowed", {"reentered": EARLIER}, False),
+    ("reentry_allowed", {"policy": None, "entries": EARLIER}, True),
+    ("reentry_allowed", {"policy": ONCE, "customer_id": "c-8", "entries": None}, True),
+    ("reentry_allowed", {"policy": ONCE, "customer_id": "c-7", "entries": [], "data": None}, True),
+    ("reentry_allowed", {"policy": ONCE, "entries": EARLIER}, False),
     # The trigger is an hour old; of two ends the first counts.
     ("not_expired", {"policy": None}, True),
     ("not_expired", {"policy": expiring("61 minutes")}, True),
@@ -181,40 +181,28 @@ TRUTHS: tuple[tuple[str, Row, bool], ...] = (
     ("send_window_hold", {"policy": window("09:00", "10:00", "exclude")}, True),
 )
 
-#: What the columns that `with_times` and `with_choice` add are made of.
-MADE_OF = {
-    "deadline": {"expires_at", "occurred_at", "policy"},
-    "delayed_until": {"policy", "is_due"},
-    "excluded_by": {"policy"},
-    "chosen_channel": {"policy", "channel"},
-}
 
-#: The columns that each gate reads, as they occur in its expression.
-READ = re.compile(r"'?`?(customer\.)?([a-z_]+)`?")
-
-
-def judged(spark: SparkSession) -> list[Any]:
+def judged() -> list[Row]:
     rows = [
         candidate_row(**{"decision_id": str(n), "origin": f"o-{n}", **changes})
         for n, (_, changes, _) in enumerate(TRUTHS)
     ]
-    made = run_decide(spark, rows).select("decision_id", "gates", "reason", "decision", "due_at")
-    return sorted(made.collect(), key=lambda row: int(row.decision_id))
+    return sorted(run_decide(rows).to_pylist(), key=lambda row: int(row["decision_id"]))
 
 
-def test_truth_table(spark: SparkSession) -> None:
-    rows = judged(spark)
+def test_truth_table() -> None:
+    rows = judged()
     for row, (gate, changes, passes) in zip(rows, TRUTHS, strict=True):
-        found = {verdict.gate: verdict.passed for verdict in row.gates}
+        found = {verdict["gate"]: verdict["passed"] for verdict in row["gates"]}
         assert found[gate] is passes, (gate, changes)
     names = [one.name for one in ALL]
     reasons = {one.name: one.reason for one in ALL}
     for row in rows:
-        assert [verdict.gate for verdict in row.gates][: len(names)] == names
-        failed = [verdict.gate for verdict in row.gates if not verdict.passed]
+        assert [verdict["gate"] for verdict in row["gates"]][: len(names)] == names
+        failed = [verdict["gate"] for verdict in row["gates"] if not verdict["passed"]]
         # The reason is that of the first gate that fails, in the order of GATES; a hold comes after all of them.
-        assert row.reason == (reasons[failed[0]] if failed else None)
-        assert (row.decision == "held") == (row.due_at is not None)
+        assert row["reason"] == (reasons[failed[0]] if failed else None)
+        assert (row["decision"] == "held") == (row["due_at"] is not None)
 
 
 def untried(gates: Any, truths: Any) -> list[str]:
@@ -233,13 +221,25 @@ def untried(gates: Any, truths: Any) -> list[str]:
     return lacking
 
 
-def columns_read(gate: Any) -> set[str]:
-    """The candidate's columns that the gate's test refers to."""
-    text = str(gate.passes()._jc.toString())
-    known = set(candidate_row()) | {f"customer.{name}" for name in audience_row()} | set(MADE_OF)
-    found = {match.group(0).strip("'`") for match in READ.finditer(text)}
-    read = {name for name in known if name in found or f"'{name}" in text}
-    return read - set(MADE_OF) | {source for name in read for source in MADE_OF.get(name, ())}
+def columns_read(gate: Gate) -> set[str]:
+    """The candidate's columns that the gate looks at, and those that what it looks at is made of."""
+    (rows,) = by_policy(arrow([candidate_row(policy=policy())], SCHEMA), NOW, None)
+    judge(rows)
+    computed = set(rows.computed) - {name for name in rows.computed if name in candidate_row()}
+    rows.read.clear()
+    gate.passes(rows)
+    made = {source for name in rows.read for source in MADE_OF.get(name, ())}
+    return {name for name in rows.read if name not in computed or "." in name} | made
+
+
+#: What the computed columns that gates look at are made of.
+MADE_OF = {
+    "deadline": {"expires_at", "occurred_at", "policy"},
+    "is_delayed": {"policy", "is_due"},
+    "excluded_by": {"policy"},
+    "reentered": {"policy", "entries", "data"},
+    "chosen_channel": {"policy", "channel"},
+}
 
 
 def is_null_in(changes: Row, column: str) -> bool:
@@ -249,8 +249,7 @@ def is_null_in(changes: Row, column: str) -> bool:
     return column in changes and changes[column] is None
 
 
-def test_every_gate_is_tried_with_null_in_every_column_it_reads(spark: SparkSession) -> None:
-    assert spark
+def test_every_gate_is_tried_with_null_in_every_column_it_reads() -> None:
     # Among a single row's channels nothing is chosen against it; `test_stages` compares several.
     assert untried(GATES, TRUTHS) == ["channel_choice: no row fails"]
     # The guard itself: without its rows each gate is reported, and so is a null that nobody tried.
@@ -271,11 +270,11 @@ def test_reasons_of_gates_are_excluding_ones_in_the_order_of_decisiveness() -> N
     assert {hold.reason for hold in HOLDS} <= set(codes_of("held"))
 
 
-def run_decide(spark: SparkSession, rows: list[Row]) -> DataFrame:
-    return decide(frame(spark, rows, SCHEMA), F.lit(NOW), "triggered", 3, 7)
+def run_decide(rows: list[Row]) -> pa.Table:
+    return decide(arrow(rows, SCHEMA), Unit("triggered", 3, NOW, 7))
 
 
-def test_decisions_whole(spark: SparkSession) -> None:
+def test_decisions_whole() -> None:
     rows = [
         candidate_row(decision_id="d-1", customer=audience_row(locale="de-AT"), variant="a"),
         candidate_row(decision_id="d-2", granted=False, policy=waiting("1 day", priority=7)),
@@ -310,23 +309,25 @@ def test_decisions_whole(spark: SparkSession) -> None:
             **shared,
         ),
     ]
-    found = run_decide(spark, rows)
-    assert_df_equality(
-        found.drop("gates"),
-        frame(spark, expected, LEDGER).drop("gates"),
-        ignore_row_order=True,
-        ignore_nullable=True,
+    found = run_decide(rows)
+    whole = pa.Table.from_pylist(expected, schema=LEDGER.arrow_schema())
+    assert found.schema == whole.schema
+    columns = [name for name in found.column_names if name != "gates"]
+    by_id = sorted(found.select(columns).to_pylist(), key=lambda row: str(row["decision_id"]))
+    assert by_id == whole.select(columns).to_pylist()
+    # What other stages join may be absent: it is the same as null, and nobody is sent to whose past is not known.
+    bare = decide(
+        arrow(rows, SCHEMA).drop_columns([name for name in JOINED if name != "policy"]),
+        Unit("triggered", 3, NOW, 7),
     )
-    assert found.schema["gates"].dataType.simpleString() == LEDGER["gates"].dataType.simpleString()
-    # What other stages join may be absent: it is the same as null.
-    bare = decide(frame(spark, rows, SCHEMA).drop(*JOINED), F.lit(NOW), "triggered", 3, 7)
     assert bare.schema == found.schema
-    values = {row.decision_id: {g.gate: g.value for g in row.gates} for row in found.collect()}
+    assert set(bare["decision"].to_pylist()) == {"excluded"}
+    values = {row["decision_id"]: {g["gate"]: g["value"] for g in row["gates"]} for row in found.to_pylist()}
     assert values["d-2"]["consent_given"] == "reminders/email/false"
     assert values["d-3"]["customer_known"] == "false"
 
 
-def test_the_zone_that_was_read_and_why_is_recorded(spark: SparkSession) -> None:
+def test_the_zone_that_was_read_and_why_is_recorded() -> None:
     rules = policy(quiet_hours=QUIET_NOW, default_time_zone="Asia/Kathmandu")
     zones = {"known": "Europe/Vienna", "missing": None, "unknown": "Mars/Olympus", "long": "x" * 99}
     rows = [
@@ -334,7 +335,8 @@ def test_the_zone_that_was_read_and_why_is_recorded(spark: SparkSession) -> None
         for name, zone in zones.items()
     ]
     found = {
-        row.decision_id: {g.gate: g.value for g in row.gates} for row in run_decide(spark, rows).collect()
+        row["decision_id"]: {gate["gate"]: gate["value"] for gate in row["gates"]}
+        for row in run_decide(rows).to_pylist()
     }
     assert {name: values["quiet_hours"] for name, values in found.items()} == {
         "known": "Sun 10:30 Europe/Vienna",
@@ -344,31 +346,22 @@ def test_the_zone_that_was_read_and_why_is_recorded(spark: SparkSession) -> None
     }
 
 
-def test_no_evidence_shows_an_address(spark: SparkSession) -> None:
+def test_nobody_considered_is_nobody_decided() -> None:
+    assert run_decide([]).equals(pa.Table.from_pylist([], schema=LEDGER.arrow_schema()))
+
+
+def test_no_evidence_shows_an_address() -> None:
     rows = [candidate_row(decision_id=channel, channel=channel) for channel in ("email", "sms", "push")]
-    text = " ".join(
-        row.text for row in run_decide(spark, rows).select(F.to_json("gates").alias("text")).collect()
-    )
+    text = str(run_decide(rows)["gates"].to_pylist())
     person = audience_row()
     assert all(person[column] not in text for column in ("email", "phone", "push_token"))
 
 
-def test_render_failures_whole(spark: SparkSession) -> None:
-    sent = [ledger_row(decision_id=f"d-{n}", message_id=f"m-{n}") for n in range(3)]
-    failures = spark.createDataFrame(
-        [("m-0", "failed", "render_undefined", "line 1"), ("m-2", "excluded", "aborted", "not today")],
-        "message_id string, outcome string, reason string, detail string",
-    )
-    expected = [
-        {
-            **sent[0],
-            "stage": "render",
-            "decision": "failed",
-            "reason": "render_undefined",
-            "detail": "line 1",
-        },
-        {**sent[2], "stage": "render", "decision": "excluded", "reason": "aborted", "detail": "not today"},
-    ]
-    expected = [row | {"stage": "render"} for row in expected]
-    found = render_failures(frame(spark, sent, LEDGER), failures)
-    assert_df_equality(found, frame(spark, expected, LEDGER), ignore_row_order=True, ignore_nullable=True)
+def test_a_unit_may_state_the_rules_of_all_its_candidates_once() -> None:
+    rules = policy(quiet_hours=QUIET_NOW)
+    rows = [candidate_row(decision_id=f"d-{n}", customer_id=f"c-{n}") for n in range(3)]
+    shared = Unit("run-a-1", 0, NOW, 7, policy=json.dumps(rules))
+    found = decide(arrow(rows, SCHEMA).drop_columns("policy"), shared)
+    own = decide(arrow([row | {"policy": rules} for row in rows], SCHEMA), Unit("run-a-1", 0, NOW, 7))
+    assert found.equals(own)
+    assert set(found["reason"].to_pylist()) == {"quiet_hours"}

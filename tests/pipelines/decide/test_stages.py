@@ -1,16 +1,13 @@
-"""Rows that are judged against each other: one channel of several, turns by the delivery rate, a stage of caps."""
+"""Rows that are judged against each other: one channel of several, turns by the delivery rate, re-entry, caps."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-
 from pipelines.campaigns.hours import NO_RULES
-from pipelines.decide import Comparisons, decide
+from pipelines.decide import Unit, decide
 from pipelines.decide.policy import policy_row
-from tests.builders import NOW, Row, audience_row, candidate_row, frame, make_campaign, scheduled_campaign
+from tests.builders import NOW, Row, arrow, audience_row, candidate_row, make_campaign, scheduled_campaign
 from tests.pipelines.decide.test_gates import MINUTE, SCHEMA
 
 ORDER = ("push", "email", "sms")
@@ -39,21 +36,21 @@ def on_every_channel(name: str, rules: Row, person: Row | None = None, **changes
     ]
 
 
-def outcomes(spark: SparkSession, rows: list[Row], **keys: Any) -> dict[str, tuple[str, Any, Any]]:
-    made = decide(frame(spark, rows, SCHEMA), F.lit(NOW), "triggered", 0, 1, **keys)
-    columns = ("decision_id", "decision", "reason", "due_at", "gates")
-    found = made.select(*columns).withColumn("due_s", F.unix_seconds("due_at")).collect()
+def outcomes(rows: list[Row]) -> dict[str, tuple[str, Any, Any]]:
+    """Reason, minutes to wait and the gates' values, by decision."""
+    made = decide(arrow(rows, SCHEMA), Unit("triggered", 0, NOW, 1))
+    assert made.num_rows == len(rows)
     return {
-        row.decision_id: (
-            row.reason or row.decision,
-            None if row.due_s is None else (row.due_s - NOW.timestamp()) / 60,
-            {one.gate: one.value for one in row.gates},
+        row["decision_id"]: (
+            row["reason"] or row["decision"],
+            None if row["due_at"] is None else (row["due_at"] - NOW).total_seconds() / 60,
+            {one["gate"]: one["value"] for one in row["gates"]},
         )
-        for row in found
+        for row in made.to_pylist()
     }
 
 
-def test_one_channel_is_chosen_among_those_that_reach(spark: SparkSession) -> None:
+def test_one_channel_is_chosen_among_those_that_reach() -> None:
     prefers = audience_row(preferred_channel="sms")
     first, preferred = choosing("first"), choosing("preferred")
     rows = [
@@ -71,7 +68,7 @@ def test_one_channel_is_chosen_among_those_that_reach(spark: SparkSession) -> No
         # Whatever stands against all channels alike does not unchoose one.
         *on_every_channel("paused", first, campaign_status="paused"),
     ]
-    found = outcomes(spark, rows)
+    found = outcomes(rows)
     no = "channel_not_chosen"
     assert {name: tuple(found[f"{name}/{c}"][0] for c in ORDER) for name in {r["origin"] for r in rows}} == {
         "first": ("sent", no, no),
@@ -90,7 +87,7 @@ def test_one_channel_is_chosen_among_those_that_reach(spark: SparkSession) -> No
     assert found["preferred/push"][2]["channel_choice"] == "sms"
 
 
-def test_while_a_message_waits_no_channel_is_chosen(spark: SparkSession) -> None:
+def test_while_a_message_waits_no_channel_is_chosen() -> None:
     delayed = choosing("first", trigger={"explicit": True, "delay": "2 hours"})
     quiet = choosing("first", quiet_hours={"from": "10:00", "to": "11:00"})
     rows = [
@@ -98,7 +95,7 @@ def test_while_a_message_waits_no_channel_is_chosen(spark: SparkSession) -> None
         *on_every_channel("q", quiet),
         *on_every_channel("due", delayed, is_due=True),
     ]
-    found = outcomes(spark, rows)
+    found = outcomes(rows)
     assert [found[f"d/{c}"][:2] for c in ORDER] == [("held_delay", 60.0)] * 3
     assert [found[f"q/{c}"][:2] for c in ORDER] == [("held_quiet_hours", 30.0)] * 3
     assert [found[f"due/{c}"][0] for c in ORDER] == ["sent", "channel_not_chosen", "channel_not_chosen"]
@@ -120,7 +117,7 @@ def queue(count: int, rules: Row, name: str, **changes: Any) -> list[Row]:
     ]
 
 
-def test_turns_by_the_delivery_rate(spark: SparkSession) -> None:
+def test_turns_by_the_delivery_rate() -> None:
     two = policy_row(make_campaign(None, rate={"per_minute": 2}), NO_RULES)
     ramped = policy_row(scheduled_campaign(rate=RAMP), NO_RULES)
     rows = [
@@ -135,7 +132,7 @@ def test_turns_by_the_delivery_rate(spark: SparkSession) -> None:
         *queue(3, two, "excluded", granted=False),
     ]
     rows[0]["granted"] = False
-    found = outcomes(spark, rows)
+    found = outcomes(rows)
 
     def turns(name: str, count: int) -> list[float]:
         return [found[f"{name}/{n}"][1] or 0.0 for n in range(count)]
@@ -151,36 +148,87 @@ def test_turns_by_the_delivery_rate(spark: SparkSession) -> None:
     assert [found[f"free/{n}"][0] for n in range(3)] == ["sent"] * 3
     assert [found[f"excluded/{n}"][0] for n in range(3)] == ["no_consent"] * 3
     assert found["two/3"][2]["rate"] == "message 3 of the unit, 2 a minute"
-    assert "rate" not in found["free/0"][2]
+    assert found["free/0"][2]["rate"] is None
 
 
-def test_a_stage_judges_those_who_would_be_sent_to_and_comes_before_the_rate(spark: SparkSession) -> None:
-    one = policy_row(make_campaign(None, rate={"per_minute": 1}), NO_RULES)
-    seen: list[str] = []
-
-    def stage(rows: DataFrame) -> DataFrame:
-        seen.extend(sorted(row.decision_id for row in rows.where("reason IS NULL").collect()))
-        capped = (F.col("decision_id") == "r/0") & F.col("reason").isNull()
-        return rows.withColumn("reason", F.when(capped, F.lit("expired")).otherwise(F.col("reason")))
-
-    rows = queue(3, one, "r")
-    rows += queue(
-        1, policy_row(make_campaign(None, trigger={"explicit": True, "delay": "1 day"}), NO_RULES), "w"
-    )
-    found = outcomes(spark, rows, stages=[stage])
-    assert seen == ["r/0", "r/1", "r/2"]
-    assert [found[f"r/{n}"][:2] for n in range(3)] == [("expired", None), ("sent", None), ("held_rate", 1.0)]
+def test_caps_come_before_the_rate() -> None:
+    keys: Row = {"rate": {"per_minute": 1}, "frequency_caps": [{"at_most": 2, "per": "1 day"}]}
+    one = policy_row(make_campaign(None, **keys), NO_RULES)
+    waits = policy_row(make_campaign(None, trigger={"explicit": True, "delay": "1 day"}), NO_RULES)
+    rows = [
+        *(row | {"message_id": f"m-{n}"} for n, row in enumerate(queue(3, one, "r"))),
+        *queue(1, waits, "w", message_id="m-9"),
+    ]
+    found = outcomes(rows)
+    assert [found[f"r/{n}"][:2] for n in range(3)] == [
+        ("sent", None),
+        ("held_rate", 1.0),
+        ("lost_to_priority", None),
+    ]
     assert found["w/0"][0] == "held_delay"
 
 
-def test_only_comparisons_that_a_campaign_asks_for_are_made(spark: SparkSession) -> None:
-    asked = Comparisons.asked_by
-    assert asked([make_campaign()]) == Comparisons(channel_choice=False, rate=False)
-    assert asked([make_campaign(), make_campaign(None, channel_choice="first")]) == Comparisons(True, False)
-    assert asked([make_campaign(None, channel_choice="first", channels=["sms"])]) == Comparisons(False, False)
-    assert asked([scheduled_campaign(rate={"per_minute": 1})]) == Comparisons(False, True)
-    rows = queue(2, policy_row(make_campaign(), NO_RULES), "plain")
-    none = Comparisons(channel_choice=False, rate=False)
-    assert outcomes(spark, rows, comparisons=none) == outcomes(spark, rows)
-    plan = decide(frame(spark, rows, SCHEMA), F.lit(NOW), "p", 0, 1, comparisons=none)
-    assert "Window" not in plan._jdf.queryExecution().optimizedPlan().toString()
+def test_of_several_in_one_unit_re_entry_lets_the_first_through() -> None:
+    trigger = {"explicit": True, "reentry": {"once_per": "order_id"}}
+    rules = policy_row(make_campaign(None, trigger=trigger, data={"order_id": "string"}), NO_RULES)
+
+    def one(number: int, data: str, **changes: Any) -> Row:
+        named = {"decision_id": f"d-{number}", "source_id": f"t-{number}", "origin": f"o-{number}"}
+        return candidate_row(**{"policy": rules, "channel": "sms", "data": data, **named, **changes})
+
+    rows = [
+        one(1, '{"order_id":"o-1"}'),
+        one(2, '{"order_id":"o-1"}', occurred_at=NOW - 120 * MINUTE),
+        one(3, '{"order_id":"o-2"}'),
+        one(4, "{}"),
+        one(5, "{}"),
+        one(6, '{"order_id":"o-1"}', customer_id="c-2"),
+        one(7, '{"order_id":"o-3"}', granted=False),
+        one(8, '{"order_id":"o-3"}'),
+        # 1.0 and 1 are two order numbers.
+        one(9, '{"order_id":1}'),
+        one(10, '{"order_id":1.0}'),
+    ]
+    found = outcomes(rows)
+    assert found.pop("d-1") == ("reentry", None, found["d-2"][2] | {"reentry_in_unit": "t-2"})
+    assert found.pop("d-7")[0] == "no_consent"
+    assert {outcome for outcome, *_ in found.values()} == {"sent"}
+    assert len(found) == 8
+
+
+#: (rule, days since the earlier message, its order, whether it forbids another).
+REENTRIES = (
+    ("once", 300.0, "o-1", True),
+    ({"once_per": "7 days"}, 6.99, "o-1", True),
+    ({"once_per": "7 days"}, 7.0, "o-1", False),
+    ({"once_per": "order_id"}, 300.0, "o-1", True),
+    ({"once_per": "order_id"}, 1.0, "o-2", False),
+    ({"once_per": "order_id"}, 1.0, None, False),
+)
+
+
+def test_what_an_earlier_message_forbids() -> None:
+    rows = []
+    for number, (rule, days, order, _) in enumerate(REENTRIES):
+        campaign = make_campaign(
+            None, trigger={"explicit": True, "reentry": rule}, data={"order_id": "string"}
+        )
+        data = "{}" if order is None else f'{{"order_id":"{order}"}}'
+        sent_at = NOW - days * 1_440 * MINUTE
+        earlier = {"sent_at": sent_at, "source_id": "e-0", "data": data}
+        older = {"sent_at": sent_at - 9_999 * MINUTE, "source_id": "e-9", "data": data}
+        rows.append(
+            candidate_row(
+                decision_id=str(number),
+                customer_id=f"c-{number}",
+                data='{"order_id":"o-1"}',
+                policy=policy_row(campaign, NO_RULES),
+                entries=[earlier, older],
+            )
+        )
+    found = outcomes(rows)
+    for number, (rule, days, order, is_forbidden) in enumerate(REENTRIES):
+        outcome, _, values = found[str(number)]
+        assert (outcome == "reentry") == is_forbidden, (rule, days, order)
+        if is_forbidden:
+            assert values["reentry_allowed"].startswith("e-0 at 20"), (rule, days, order)

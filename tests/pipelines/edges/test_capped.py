@@ -6,9 +6,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from conf import Settings
+from pipelines.decided import Decided
 from pipelines.edges.turns import APP_ID, FOLDER, Turns
 from pipelines.errors import ServerError
 from pipelines.recording import LEDGER, Recorder
@@ -92,7 +93,7 @@ def test_a_driver_that_is_taken_over_in_its_turn_decides_anew(
     workspace.send(TRIGGERS, trigger("t-1"), trigger("t-2", occurred_at="2026-03-01T09:05:00Z"))
     decide, calls = Recorder._decide, []
 
-    def slow(self: Recorder, *arguments: Any) -> DataFrame:
+    def slow(self: Recorder, *arguments: Any) -> Decided:
         calls.append(arguments)
         if len(calls) == 1:
             with Turns(workspace.objects, settings.stream.pipeline, "rival").take() as turn:

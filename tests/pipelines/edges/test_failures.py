@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +52,14 @@ def test_what_is_not_sparks_stays_as_it_is(spark: SparkSession) -> None:
     with pytest.raises(AnalysisException) as caught:
         spark.range(1).select("nothing")
     assert explain(caught.value) is caught.value
+
+
+def test_a_full_disk_is_named(spark: SparkSession) -> None:
+    named = explain(failure_of(spark, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/spark/shuffle")))
+    assert isinstance(named, ServerError), named
+    assert str(named).startswith(
+        "No space left on device: a disk under stream.checkpoint or under Spark's local"
+    )
 
 
 def test_an_s3_that_refuses_is_named(spark: SparkSession, servers: EmbeddedServers) -> None:

@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from pipelines.edges.faultpoints import ACTIONS, POINTS, parse, reach
+from pipelines.edges.faultpoints import ACTIONS, POINTS, parse, parse_jump, reach
 
 REACH = """
 import sys
@@ -50,6 +51,26 @@ def test_only_the_first_process_that_leaves_the_mark_dies(tmp_path: Path) -> Non
     assert pass_three_times("after-commit", **variables)[0] == -signal.SIGKILL
     assert (tmp_path / "mark").exists()
     assert pass_three_times("after-commit", **variables) == (0, "0\n1\n2\n")
+
+
+@pytest.mark.parametrize("seconds", [0, 7_200, -86_400])
+def test_the_clock_is_off_by_what_is_asked_for(seconds: int) -> None:
+    said = "from pipelines.edges.faultpoints import now; print(now().timestamp())"
+    variables = {"CARILLON_FAULT_CLOCK": str(seconds)} if seconds else {}
+    before = time.time()
+    done = subprocess.run(
+        [sys.executable, "-c", said],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert before <= float(done.stdout) - seconds <= time.time()
+
+
+def test_a_clock_that_is_off_by_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="CARILLON_FAULT_CLOCK is '2h'; allowed are whole seconds"):
+        parse_jump("2h")
 
 
 def test_a_fault_is_read_as_it_is_written() -> None:

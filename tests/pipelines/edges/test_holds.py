@@ -136,7 +136,7 @@ def test_an_event_that_arrives_before_its_trigger_cancels_it(workspace: Workspac
 @pytest.mark.parametrize(
     "step",
     [
-        "pipelines.edges.lake.DeltaLake.append_once",
+        "pipelines.edges.lake.DeltaLake.append_few",
         "pipelines.recording.Recorder.open_holds",
         "pipelines.units.UnitRunner.publish",
         "pipelines.edges.manifests.ManifestStore.finish",

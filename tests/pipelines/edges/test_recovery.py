@@ -1,7 +1,11 @@
-"""A checkpoint that is gone, damaged or somebody else's: what was recorded is published, nothing is sent twice."""
+"""A checkpoint that is gone, damaged or somebody else's: what was recorded is published, nothing is sent twice.
+
+Also one without its ledger, and one that another Carillon keeps in another way: refused with what to do.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
@@ -12,6 +16,7 @@ from pipelines.edges.checkpoint import CheckpointError
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.recovery import find_unfinished
 from pipelines.errors import ServerError
+from schemas.tables import table
 from tests.builders import make_campaign, trigger
 from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
 
@@ -113,5 +118,74 @@ def test_a_damaged_file_is_named_with_what_to_do(workspace: Workspace, name: str
 def test_another_pipelines_checkpoint_is_refused(workspace: Workspace, settings: Settings) -> None:
     workspace.send(TRIGGERS, trigger("t-1"))
     workspace.run()
+    # Of the time before a checkpoint said whose it is.
+    workspace.objects.delete("checkpoints/triggered/carillon.json")
     with pytest.raises(CheckpointError, match="no manifest of it for pipeline 'other'"):
         workspace.run(pipeline="other", checkpoint=settings.stream.checkpoint)
+
+
+def test_another_pipelines_checkpoint_is_refused_before_its_first_epoch_is_done(
+    workspace: Workspace, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.send(TRIGGERS, trigger("t-1"))
+    die_before("pipelines.units.UnitRunner.publish", workspace, monkeypatch)
+    with pytest.raises(CheckpointError, match="is that of pipeline 'triggered', not of 'other'"):
+        workspace.run(pipeline="other", checkpoint=settings.stream.checkpoint)
+    assert workspace.messages().total() == 0
+    workspace.run()
+    assert workspace.messages().total() == 1
+
+
+def test_another_state_version_is_refused(workspace: Workspace) -> None:
+    workspace.send(TRIGGERS, trigger("t-1"))
+    workspace.run()
+    name = "checkpoints/triggered/carillon.json"
+    owner = workspace.objects.read_json(name) or {}
+    assert owner == {"pipeline": "triggered", "state_version": 1}
+    workspace.objects.write(name, json.dumps({**owner, "state_version": 0}).encode())
+    with pytest.raises(
+        CheckpointError, match=r"has state version 0, and this Carillon continues only 1\. Let the "
+    ):
+        workspace.run()
+    # Of the time before it was written down, and of a driver that died while writing it.
+    for content in (b"", b'{"pipe'):
+        workspace.objects.write(name, content)
+        workspace.run()
+    workspace.objects.delete(name)
+    workspace.run()
+    assert workspace.messages().total() == 1
+
+
+@pytest.mark.parametrize("with_checkpoint", [True, False])
+def test_a_lost_ledger_is_refused(workspace: Workspace, with_checkpoint: bool) -> None:
+    workspace.send(TRIGGERS, trigger("t-1"))
+    workspace.run()
+    ledger = {one.name: workspace.objects.read(one.name) or b"" for one in workspace.objects.list("ledger/")}
+    for name in ledger:
+        workspace.objects.delete(name)
+    workspace.forget_delta()
+    if not with_checkpoint:
+        lose_checkpoint(workspace)
+    with pytest.raises(CheckpointError, match=r"has no ledger, .* Restore the table 'ledger' first"):
+        workspace.run()
+    assert not workspace.objects.list("ledger/")
+    for name, content in ledger.items():
+        workspace.objects.write(name, content)
+    workspace.forget_delta()
+    workspace.run()
+    assert workspace.messages().total() == 1
+
+
+def test_an_older_copy_of_the_ledger_is_refused(workspace: Workspace) -> None:
+    for name in ("t-1", "t-2"):
+        workspace.send(TRIGGERS, trigger(name))
+        workspace.run()
+    kept = workspace.lake.version(table("ledger"))
+    for item in workspace.objects.list("ledger/_delta_log/"):
+        if item.name.endswith(".json") and int(item.name.rpartition("/")[2].partition(".")[0]) > 0:
+            workspace.objects.delete(item.name)
+    workspace.forget_delta()
+    with pytest.raises(
+        CheckpointError, match=f"ledger of this lake has version 0, .* version {kept - 1}: it was lost"
+    ):
+        workspace.run()

@@ -77,6 +77,12 @@ class Workspace:
         assert [item.name for item in self.objects.list(name)] == [name]
         self.objects.delete(name)
 
+    def forget_delta(self) -> None:
+        """As a new driver: what Delta keeps of tables in this process is gone."""
+        jvm = self.spark._jvm
+        assert jvm is not None
+        jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+
     def ledger(self) -> DataFrame:
         return self.lake.read(table("ledger"))
 

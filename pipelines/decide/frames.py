@@ -1,0 +1,103 @@
+"""Decisions about a frame of candidates, made by the executors: what a run of millions of customers uses.
+
+Invariant: the decisions are those of `pipelines.decide.decide` over all rows at once; only what compares rows with each
+other decides how the candidates are laid out. All candidates share one policy. It runs nothing by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from pipelines.decide import choice
+from pipelines.decide.decisions import LEDGER, STAGED, Unit, decide_unstaged
+from pipelines.decide.rate import ORDER, stage_by_rate
+from pipelines.decide.rows import CUSTOMER_FIELDS, JOINED
+
+Batches = Iterator[pa.RecordBatch]
+
+#: The candidates' own columns; `policy` is that of the unit.
+_OWN = (
+    "decision_id", "message_id", "source", "source_id", "campaign_id", "campaign_version", "campaign_status",
+    "consent_topic", "channel", "customer_id", "send_partition", "variant", "occurred_at", "expires_at", "data",
+    "origin",
+)  # fmt: skip
+
+
+def decide_frame(candidates: DataFrame, unit: Unit) -> DataFrame:
+    """As `pipelines.decide.decide`, with `unit.policy`. Grain: one row per decision_id, columns of the ledger."""
+    assert unit.policy is not None
+    policy = json.loads(unit.policy)
+    known = [name for name in JOINED if name in candidates.columns and name != "policy"]
+    read = candidates.select(*_OWN, *known, _thin_customer().alias("customer"))
+    # With one channel each row is a customer of its own, unless somebody asks what there was before.
+    is_compared = len(policy["channels"]) > 1 and (policy["caps"] or choice.asks(policy))
+    if is_compared:
+        read = read.repartition("customer_id").sortWithinPartitions("customer_id")
+    staged = read.mapInArrow(_decide_task(unit, bool(is_compared)), spark_schema(STAGED))
+    if policy["rate"] is None:
+        return staged.select(*LEDGER.column_names)
+    turns = Window.partitionBy("campaign_id").orderBy(*ORDER)
+    is_sent = F.col("decision") == "sent"
+    sent = staged.where(is_sent).withColumn("turn", F.row_number().over(turns).cast("long") - 1)
+    others = staged.where(~is_sent).withColumn("turn", F.lit(None).cast("long"))
+    rated = sent.unionByName(others).mapInArrow(_stage_task(unit, policy["rate"]), spark_schema(STAGED))
+    return rated.select(*LEDGER.column_names)
+
+
+def spark_schema(schema: pa.Schema) -> str:
+    """The DDL of the columns of `STAGED`."""
+    types = {column.name: column.type for column in LEDGER.columns} | JOINED
+    return ", ".join(f"{name} {types[name]}" for name in schema.names)
+
+
+def _thin_customer() -> Column:
+    fields = [F.col(f"customer.{name}").alias(name) for name in CUSTOMER_FIELDS]
+    return F.when(F.col("customer").isNotNull(), F.struct(*fields))
+
+
+def _decide_task(unit: Unit, is_compared: bool) -> Callable[[Batches], Batches]:
+    def decide_batches(batches: Batches) -> Batches:
+        tables = whole_customers(batches) if is_compared else map(_as_table, batches)
+        for table in tables:
+            yield from decide_unstaged(table, unit)[0].combine_chunks().to_batches()
+
+    return decide_batches
+
+
+def _stage_task(unit: Unit, steps: list[dict[str, int]]) -> Callable[[Batches], Batches]:
+    def stage_batches(batches: Batches) -> Batches:
+        for table in map(_as_table, batches):
+            rates = dict.fromkeys(pc.unique(table["campaign_id"]).to_pylist(), steps)
+            staged = stage_by_rate(table, table["turn"].combine_chunks(), rates, unit.clock)
+            yield from staged.select(STAGED.names).combine_chunks().to_batches()
+
+    return stage_batches
+
+
+def _as_table(batch: pa.RecordBatch) -> pa.Table:
+    return pa.Table.from_batches([batch])
+
+
+def whole_customers(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.Table]:
+    """The batches, sorted by customer, cut so that all rows of a customer are in one table."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        is_last = pc.equal(batch["customer_id"], batch["customer_id"][-1])
+        start = pc.index(is_last, True).as_py()
+        if start == 0 and waiting and waiting[-1]["customer_id"][-1] == batch["customer_id"][0]:
+            waiting.append(batch)
+            continue
+        done = [*waiting, batch.slice(0, start)]
+        if sum(part.num_rows for part in done):
+            yield pa.Table.from_batches(done)
+        waiting = [batch.slice(start)]
+    if waiting:
+        yield pa.Table.from_batches(waiting)

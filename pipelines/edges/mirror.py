@@ -1,0 +1,132 @@
+"""What the driver remembers of the lake between epochs, so that an epoch reads only what is new.
+
+Invariant: a mirror holds what its table held at the version that `Tables` has opened last; each file is read once. The
+tables it is for are small (changes of consent, suppressions, cancellations), or one narrow column of a large one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.edges.tables import Tables
+from schemas.tables import Table, table
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+Held = TypeVar("Held")
+#: So many files are fetched at once when a stream starts.
+_FETCHES = 8
+
+
+class _Files(Generic[Held]):
+    """Something that is made of each file of a table, once."""
+
+    def __init__(
+        self, tables: Tables, declared: Table, columns: list[str], make: Callable[[pa.Table], Held]
+    ) -> None:
+        self._tables = tables
+        self._table = declared
+        self._columns = columns
+        self._make = make
+        self.held: dict[str, Held] = {}
+
+    def refresh(self, is_asked: Callable[[dict[str, Any]], bool] = lambda _: True) -> None:
+        """Learn of new files, forget those that are gone; a file that is not asked for is not read."""
+        opened = self._tables.newest(self._table)
+        if opened is None:
+            self.held.clear()
+            return
+        names = [a["path"] for a in pa.table(opened.get_add_actions(flatten=True)).to_pylist() if is_asked(a)]
+        self.held = {name: self.held[name] for name in names if name in self.held}
+        new = [name for name in names if name not in self.held]
+        if new:
+            with ThreadPoolExecutor(_FETCHES) as pool:
+                files = _filesystem(opened)
+                read = pool.map(lambda name: self._make(_read(files, name, self._columns)), new)
+                self.held |= dict(zip(new, read, strict=True))
+
+
+def _filesystem(opened: DeltaTable) -> Any:
+    from deltalake.fs import DeltaStorageHandler
+    from pyarrow.fs import PyFileSystem
+
+    return PyFileSystem(DeltaStorageHandler.from_table(opened._table))
+
+
+def _read(files: Any, name: str, columns: list[str]) -> pa.Table:
+    with files.open_input_file(name) as file:
+        return pq.read_table(file, columns=columns)
+
+
+class Mirror:
+    """The rows of a small table without partitions."""
+
+    def __init__(self, tables: Tables, declared: Table) -> None:
+        self._schema = declared.arrow_schema()
+        self._files = _Files(
+            tables, declared, list(declared.column_names), lambda rows: rows.cast(self._schema)
+        )
+
+    def rows(self) -> pa.Table:
+        """The table as `Tables` sees it newest; none when it is not there."""
+        self._files.refresh()
+        return pa.concat_tables([self._schema.empty_table(), *self._files.held.values()])
+
+
+class SeenMessages:
+    """The message ids of every trigger and event that was ever decided, as 16 bytes each: ten million are 160 MB."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._files = _Files(tables, table("ledger"), ["message_id", "source"], _fingerprints)
+        self._merged: tuple[frozenset[str], np.ndarray] = (frozenset(), np.empty(0, _ID))
+
+    def among(self, message_ids: pa.Array) -> pa.Array:
+        """For each id whether the ledger has it, at least as of the version that was opened last."""
+        self._files.refresh(_is_of_triggers)
+        held = self._files.held
+        names, merged = self._merged
+        if not names <= held.keys():  # files were rewritten
+            names, merged = frozenset(), np.empty(0, _ID)
+        recent = [found for name, found in held.items() if name not in names]
+        if len(recent) > _MERGED_AT:
+            merged = np.sort(np.concatenate([merged, *recent]))
+            names, recent = frozenset(held), []
+        self._merged = (names, merged)
+        asked = _as_ids(message_ids)
+        found = np.zeros(len(asked), bool)
+        for known in (merged, *recent):
+            places = np.searchsorted(known, asked)
+            found |= np.append(known, _BEYOND)[places] == asked
+        return pa.array(found)
+
+
+#: Big-endian halves of a UUID, compared in this order.
+_ID = np.dtype([("high", ">u8"), ("low", ">u8")])
+#: Behind the last known id; a null is read as zeros, so that it equals neither this nor any UUID.
+_BEYOND = np.array([(2**64 - 1, 2**64 - 1)], _ID)
+#: Looking into each file's ids costs microseconds, sorting all anew milliseconds.
+_MERGED_AT = 64
+
+
+def _is_of_triggers(action: dict[str, Any]) -> bool:
+    # The files of runs hold nothing else, so that a million rows are left out at a time.
+    return not (action.get("min.source") == action.get("max.source") == "run")
+
+
+def _fingerprints(rows: pa.Table) -> np.ndarray:
+    known = rows.filter(pc.and_(pc.not_equal(rows["source"], "run"), pc.is_valid(rows["message_id"])))
+    return np.sort(_as_ids(known["message_id"].combine_chunks()))
+
+
+def _as_ids(message_ids: pa.Array) -> np.ndarray:
+    """UUIDs as text in numbers."""
+    plain = pc.fill_null(pc.replace_substring(message_ids, "-", ""), "0" * 32)
+    return np.frombuffer(bytes.fromhex("".join(plain.to_pylist())), _ID)

@@ -1,0 +1,86 @@
+"""What a driver remembers: new files are read, old ones are not read again, and what is gone is forgotten."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from conf import Settings
+from pipelines.edges.lake import DeltaLake
+from pipelines.edges.memory import CONSENTS, SUPPRESSIONS, Memory
+from pipelines.edges.tables import Tables
+from pipelines.identity import uuid5
+from schemas.tables import Table, table
+from tests.builders import NOW, Row, audience_row, change_row, frame, ledger_row, suppression_row
+
+LEDGER, AUDIENCE = table("ledger"), table("audience")
+
+
+def append(lake: DeltaLake, where: Table, rows: list[Row], unit: int) -> None:
+    lake.append_few(where, pa.Table.from_pylist(rows, where.arrow_schema()), "test", unit)
+
+
+def test_message_ids_are_known_across_files_and_kinds(spark: SparkSession, settings: Settings) -> None:
+    lake, memory = DeltaLake(spark, settings.lake), Memory(Tables(settings.lake))
+    ids = pa.array([uuid5("seen", str(n)) for n in range(300)] + [None])
+    assert not any(memory.seen.among(ids).to_pylist())
+    for unit in range(70):
+        rows = [
+            ledger_row(message_id=uuid5("seen", str(2 * unit)), decided_at=NOW + unit * timedelta(hours=1))
+        ]
+        if unit == 7:
+            rows.append(ledger_row(message_id=uuid5("seen", "1"), source="run"))
+        append(lake, LEDGER, rows, unit)
+        if unit in (3, 66, 69):
+            found = memory.seen.among(ids).to_pylist()
+            assert [n for n, is_seen in enumerate(found) if is_seen] == list(range(0, 2 * unit + 1, 2))
+    # A rewritten table is read anew.
+    opened = lake.tables.newest(LEDGER)
+    assert opened is not None
+    opened.delete(f"message_id = '{uuid5('seen', '4')}'")
+    found = memory.seen.among(ids).to_pylist()
+    assert [n for n, is_seen in enumerate(found) if is_seen] == [n for n in range(0, 139, 2) if n != 4]
+
+
+def test_changes_are_those_that_can_concern_a_candidate(spark: SparkSession, settings: Settings) -> None:
+    lake, memory = DeltaLake(spark, settings.lake), Memory(Tables(settings.lake))
+    customers = pa.array([audience_row("c-1"), None], pa.struct(list(AUDIENCE.arrow_schema())))
+    candidates = pa.table({"customer_id": ["c-1", "c-2"], "customer": customers})
+    assert memory.changes(CONSENTS, candidates).num_rows == 0
+    append(lake, CONSENTS, [change_row(), change_row("c-3")], 0)
+    append(lake, CONSENTS, [change_row("c-2")], 1)
+    assert sorted(memory.changes(CONSENTS, candidates)["customer_id"].to_pylist()) == ["c-1", "c-2"]
+    told = [
+        suppression_row("customer", "c-2"),
+        suppression_row("address", "c-1@EXAMPLE.org "),
+        suppression_row("domain", "example.org"),
+        suppression_row("address", "c-9@example.org"),
+    ]
+    append(lake, SUPPRESSIONS, told, 0)
+    assert sorted(memory.changes(SUPPRESSIONS, candidates)["kind"].to_pylist()) == [
+        "address",
+        "customer",
+        "domain",
+    ]
+
+
+@pytest.mark.usefixtures("spark")
+def test_customers_are_found_in_the_version_asked_for(spark: SparkSession, settings: Settings) -> None:
+    lake, memory = DeltaLake(spark, settings.lake), Memory(Tables(settings.lake))
+    lake.ensure(AUDIENCE)
+    versions = []
+    for locale in ("en", "de-AT"):
+        people = [audience_row(f"c-{n}", locale=locale) for n in range(50)]
+        lake.replace(AUDIENCE, frame(spark, people, AUDIENCE.schema()).repartition(3))
+        versions.append(lake.version(AUDIENCE))
+    asked = pa.array(["c-7", "nobody", "c-7", "c-49", None])
+    for version, locale in zip(versions, ("en", "de-AT"), strict=True):
+        found = memory.customers.find(asked, version).to_pylist()
+        assert [row and (row["customer_id"], row["locale"]) for row in found] == [
+            ("c-7", locale), None, ("c-7", locale), ("c-49", locale), None,
+        ]  # fmt: skip
+        assert found[0] == audience_row("c-7", locale=locale)
+    assert memory.customers.find(pa.array([], pa.string()), versions[0]).to_pylist() == []

@@ -16,7 +16,7 @@ STAMP := .venv/.requirements-$(shell cat requirements.txt setup.py | cksum | cut
 export PYTHON
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help venv jars demo dev test test-fast lint types format bench bench-render bench-decide fuzz drills clean
+.PHONY: help venv jars demo dev test test-fast lint types format bench bench-render bench-decide bench-explain fuzz drills clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-render: venv  ## messages rendered per second, beside Jinja2
 
 bench-decide: jars  ## decisions per second and cost of an epoch, at 100 k to 5 M customers; leave the machine alone
 	@$(BIN)/python -m bench.decide
+
+bench-explain: jars  ## seconds of explain and why-not on a ledger of 10 million rows
+	@$(BIN)/python -m bench.explain
 
 fuzz: venv  ## templates against real Jinja2, until Ctrl-C
 	@$(BIN)/python -m tests.pipelines.render.fuzz

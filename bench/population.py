@@ -46,6 +46,16 @@ CAMPAIGNS: dict[str, Campaign] = {
         holdout={"percent": 5},
         variants={"long": 50, "short": 50},
     ),
+    # One customer in a hundred, with and without a record of all others.
+    "narrow": _campaign(
+        campaign_id="narrow", topic="marketing", kind="scheduled", audience={"where": "loyalty_points < 10"}
+    ),
+    "narrow_recorded": _campaign(
+        campaign_id="narrow_recorded",
+        topic="marketing",
+        kind="scheduled",
+        audience={"where": "loyalty_points < 10", "record_outside": True},
+    ),
     "welcome": _campaign(
         campaign_id="welcome",
         topic="reminders",

@@ -29,6 +29,7 @@ COMMANDS: tuple[str, ...] = (
     "why_not",
     "suppress",
     "erase",
+    "compact",
     "make_up",
     "recall",
     "rerender",

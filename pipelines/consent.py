@@ -62,8 +62,8 @@ def _is_readable(channel: Column, topic: Column, granted: Column) -> Column:
 
 
 def latest_changes(changes: DataFrame) -> DataFrame:
-    """The newest change. Grain: one row per (customer_id, channel, topic)."""
-    newest = F.max_by(F.struct("granted", "occurred_at"), F.struct("occurred_at", "event_id"))
+    """The newest change; of two of the same moment the withdrawal. Grain: one row per (customer_id, channel, topic)."""
+    newest = F.max_by(F.struct("granted", "occurred_at"), F.struct("occurred_at", ~F.col("granted")))
     grouped = changes.groupBy("customer_id", "channel", "topic").agg(newest.alias("newest"))
     return grouped.select("customer_id", "channel", "topic", "newest.granted", "newest.occurred_at")
 

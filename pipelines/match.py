@@ -16,6 +16,7 @@ from conf.house import Decide
 from pipelines.campaigns import Campaign
 from pipelines.campaigns.hours import NO_RULES
 from pipelines.campaigns.predicates import CLOCK
+from pipelines.decide.outside import outside_of
 from pipelines.decide.policy import policy_text
 from pipelines.errors import InputError
 from pipelines.experiments import assign_variant, cumulate, variants_literal
@@ -39,6 +40,8 @@ _KEPT, _FIELDS = "kept-row", "declared-fields"
 
 #: What a candidate that is a hold brings beside: whether it is due, and which hold it is.
 HOLD_COLUMNS = ("is_due", "hold_id", "hold_due_at")
+#: What a candidate of a run brings beside: its customer, and the clause of the audience rule that it fails.
+RUN_COLUMNS = ("customer", "outside_of")
 
 #: The contract of candidates; grain: one row per decision_id.
 CANDIDATE_COLUMNS = (
@@ -175,16 +178,20 @@ def match_audience(
     house: Decide = NO_RULES,
 ) -> DataFrame:
     """A scheduled run: the members of the audience rule, each on every channel of the campaign.
-    Grain: one row per (customer, channel); `customer` is the whole snapshot row. Raises `InputError` for a rule that
-    Spark does not understand."""
-    members = audience
-    if campaign.audience:
+    Grain: one row per (customer, channel); `customer` is the whole snapshot row. A rule that records whom it leaves out
+    keeps everybody, with `outside_of`. Raises `InputError` for a rule that Spark does not understand."""
+    members, extra = audience, []
+    if campaign.audience and campaign.audience.record_outside:
+        members = audience.withColumn(CLOCK, clock)
+        extra = [outside_of(campaign.audience.where).alias("outside_of")]
+    elif campaign.audience:
         timed = audience.withColumn(CLOCK, clock)
         members = _keep_where(timed, campaign.audience.where, campaign, "audience.where")
     rows = members.select(
         "customer_id",
         F.explode(F.array(*[F.lit(name) for name in campaign.channels])).alias("channel"),
         F.struct(*audience.columns).alias("customer"),
+        *extra,
     )
     return as_run_candidates(rows, digest, campaign, run_id, clock, house)
 
@@ -197,7 +204,7 @@ def as_run_candidates(
     clock: Column,
     house: Decide = NO_RULES,
 ) -> DataFrame:
-    """Recipients (customer_id, channel, customer) as a run considers them. Grain unchanged."""
+    """Recipients (customer_id, channel, customer, maybe outside_of) as a run considers them. Grain unchanged."""
     return recipients.select(
         F.lit("run").alias("source"),
         F.lit(run_id).alias("source_id"),
@@ -213,7 +220,7 @@ def as_run_candidates(
         F.lit("{}").alias("data"),
         F.lit("run").alias("origin"),
         F.lit(policy_text(campaign, house)).alias("policy"),
-        "customer",
+        *[name for name in RUN_COLUMNS if name in recipients.columns],
     )
 
 
@@ -230,7 +237,7 @@ def identify_candidates(candidates: DataFrame, pipeline: str, send_partitions: i
         send_partition_column(F.col("customer_id"), send_partitions).alias("send_partition"),
         assign_variant(F.col("campaign_id"), F.col("customer_id"), F.col("variants")).alias("variant"),
     )
-    extra = [name for name in ("customer", *HOLD_COLUMNS) if name in candidates.columns]
+    extra = [name for name in (*RUN_COLUMNS, *HOLD_COLUMNS) if name in candidates.columns]
     return ids.select(*CANDIDATE_COLUMNS, *extra)
 
 

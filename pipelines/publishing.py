@@ -31,6 +31,7 @@ from pipelines.edges.publisher import (
     cancel_unit,
     publish_chunk,
 )
+from pipelines.lanes import URGENT, lane, sort_to_publish
 from pipelines.links import LinkSettings
 from pipelines.payloads import render_payloads
 from schemas.channels import channel as channel_named
@@ -120,7 +121,7 @@ def publish_few(plan: PublishPlan, rows: pa.Table) -> pa.Table:
     task = publish_task(plan)
     partitions = []
     for send_partition in sorted(rows["send_partition"].unique().to_pylist()):
-        own = rows.filter(pc.equal(rows["send_partition"], send_partition)).sort_by("message_id")
+        own = sort_to_publish(rows.filter(pc.equal(rows["send_partition"], send_partition)), plan.campaigns)
         partitions.append(own.combine_chunks().to_batches())
     with ThreadPoolExecutor(_WAITING_AT_ONCE) as pool:
         accounts = list(pool.map(lambda batches: _insist(task, batches), partitions))
@@ -146,7 +147,7 @@ def with_customers(sent: pa.Table, customers: pa.Table) -> pa.Table:
 
 
 def publish_task(plan: PublishPlan) -> Task:
-    """The function for `mapInArrow`. Input: one send partition's sent decisions, ordered by message_id, with columns
+    """The function for `mapInArrow`. Input: one send partition's sent decisions, in `publish_order`, with columns
     send_partition, campaign_id, campaign_version, channel and those of `CompiledCampaign.assemble`."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -216,7 +217,7 @@ def _make(plan: PublishPlan, chunk: pa.Table, index: int) -> _Made:
     send_partition = chunk["send_partition"][0].as_py()
     account: list[AccountRow] = []
     records: list[Record] = []
-    for version, channel, rows in groups(chunk):
+    for version, channel, rows in _urgent_first(plan, chunk):
         campaign_id = plan.campaigns[version].campaign_id
         limits = plan.channels.limits(channel)
         payloads, failures = render_payloads(plan.campaigns[version], plan.links, limits, channel, rows)
@@ -226,7 +227,8 @@ def _make(plan: PublishPlan, chunk: pa.Table, index: int) -> _Made:
                 (outcome, send_partition, index, campaign_id, channel, 1, 0, 0, message_id, reason, detail)
             )
         scope = BatchScope(plan.pipeline, plan.unit, send_partition, index, channel, campaign_id, version)
-        made = [to_record(batch, plan.clock) for batch in cut_batches(payloads, scope, limits)]
+        name = lane(plan.campaigns[version])
+        made = [to_record(batch, plan.clock, name) for batch in cut_batches(payloads, scope, limits)]
         records.extend(made)
         size = sum(len(record.value or b"") for record in made)
         counted = ("published", send_partition, index, campaign_id, channel, len(payloads), len(made), size)
@@ -234,8 +236,13 @@ def _make(plan: PublishPlan, chunk: pa.Table, index: int) -> _Made:
     return _Made(account, records)
 
 
-def to_record(batch: SendBatch, clock: str) -> Record:
-    """The Kafka record of a send batch: CloudEvents 1.0, binary content mode (Kafka protocol binding)."""
+def _urgent_first(plan: PublishPlan, chunk: pa.Table) -> list[tuple[str, str, pa.Table]]:
+    """The groups of a chunk, those of urgent campaigns before the others."""
+    return sorted(groups(chunk), key=lambda group: lane(plan.campaigns[group[0]]) != URGENT)
+
+
+def to_record(batch: SendBatch, clock: str, lane_name: str) -> Record:
+    """The Kafka record of a send batch: CloudEvents 1.0, binary content mode (Kafka protocol binding), in its lane."""
     channel = channel_named(batch.scope.channel)
     headers = {
         "ce_id": batch.batch_id,
@@ -246,6 +253,7 @@ def to_record(batch: SendBatch, clock: str) -> Record:
         "content-type": "application/json",
         "campaign_id": batch.scope.campaign_id,
         "message_count": str(batch.message_count),
+        "lane": lane_name,
     }
     pairs = tuple((name, value.encode()) for name, value in headers.items())
-    return Record(channel.topic, batch.batch_id.encode(), batch.value, pairs)
+    return Record(channel.topic, batch.batch_id.encode(), batch.value, pairs, lane=lane_name)

@@ -57,6 +57,7 @@ def make_up_work(
     manifest: Manifest,
     versions: dict[str, Campaign],
     audience: DataFrame,
+    house: Decide,
 ) -> Work:
     """The work of a make-up run: `planned` (message_id, customer_id, channel; one row per message) without those that
     are in `acknowledged` (message_id). They are considered as the first run did, so their message ids are the same."""
@@ -65,11 +66,11 @@ def make_up_work(
     customers = audience.select("customer_id", F.struct(*audience.columns).alias("customer"))
     # customer_id is unique in a snapshot; who is no longer in it is still considered.
     recipients = left.join(customers, on="customer_id", how="left")
-    members = as_run_candidates(recipients, digest, campaign, run_id, F.lit(manifest.decided_at))
+    members = as_run_candidates(recipients, digest, campaign, run_id, F.lit(manifest.decided_at), house)
     return Work(
         candidates=identify_candidates(members, manifest.pipeline, manifest.send_partitions),
         consent_changes=None,
         dead_letters=None,
         is_large=True,
-        policy=policy_text(campaign),
+        policy=policy_text(campaign, house),
     )

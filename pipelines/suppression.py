@@ -91,7 +91,8 @@ def _is_readable() -> Column:
 
 def latest_suppressions(changes: DataFrame) -> DataFrame:
     """What is suppressed now. Grain: one row per (kind, value), `entries` array<struct<channel, said>>."""
-    order = F.struct(F.col("cause") == _ERASED, "occurred_at", "event_id")
+    # Of two words of the same moment nobody knows the order: the stricter one counts.
+    order = F.struct(F.col("cause") == _ERASED, "occurred_at", "is_suppressed", "event_id")
     newest = F.max_by(F.struct("is_suppressed", "cause", "occurred_at"), order)
     current = changes.groupBy("kind", "value", "channel").agg(newest.alias("newest"))
     at = F.date_format("newest.occurred_at", "yyyy-MM-dd'T'HH:mm:ss'Z'")

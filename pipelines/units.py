@@ -35,6 +35,7 @@ from pipelines.edges.publisher import PublishTarget
 from pipelines.edges.rates import Rates
 from pipelines.edges.tables import Tables
 from pipelines.edges.terms import driver_name
+from pipelines.lanes import publish_order
 from pipelines.links import link_settings
 from pipelines.match import check_conditions
 from pipelines.publishing import (
@@ -240,7 +241,7 @@ class UnitRunner:
         joined = customers.join(sent.select(*PUBLISHED_COLUMNS), on="customer_id", how="inner")
         account = (
             joined.repartitionById(manifest.send_partitions, F.col("send_partition"))
-            .sortWithinPartitions("message_id")
+            .sortWithinPartitions(*publish_order(plan.campaigns))
             .mapInArrow(publish_task(plan), ACCOUNT_COLUMNS)
             .persist()
         )

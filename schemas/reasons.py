@@ -54,6 +54,11 @@ REASONS: tuple[Reason, ...] = (
         "The trigger's `expires_at` or the campaign's `expires_after` had passed when it was decided.",
     ),
     Reason("unknown_customer", "excluded", "The customer is not in the pinned audience snapshot."),
+    Reason(
+        "outside_audience",
+        "excluded",
+        "The customer is outside the campaign's audience rule, which records whom it leaves out.",
+    ),
     Reason("no_address", "excluded", "The customer has no address on this channel."),
     Reason("invalid_address", "excluded", "The customer's address on this channel is not well-formed."),
     Reason(

@@ -74,10 +74,18 @@ def decode(record: RawRecord) -> ReceivedBatch:
 
 def campaign_of(record: RawRecord) -> str:
     """The campaign a record says it is of, for the count of refused records."""
-    for name, value in record.headers:
-        if name == "campaign_id" and value:
-            return value.decode("utf-8", "replace")[:256]
-    return UNKNOWN_CAMPAIGN
+    return _header(record, "campaign_id") or UNKNOWN_CAMPAIGN
+
+
+def is_urgent(record: RawRecord) -> bool:
+    """Whether it is of the lane that customers wait for."""
+    return _header(record, "lane") == "urgent"
+
+
+def _header(record: RawRecord, wanted: str) -> str:
+    """The header's text as far as it can be read; empty when it is not there."""
+    found = next((value for name, value in record.headers if name == wanted and value), b"")
+    return found.decode("utf-8", "replace")[:256]
 
 
 def _headers(record: RawRecord) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from schemas.messages import Message
 from schemas.messages.delivery import DeliveryType
-from senders.decoding import RawRecord, ReceivedBatch, RefusedRecordError, campaign_of, decode
+from senders.decoding import RawRecord, ReceivedBatch, RefusedRecordError, campaign_of, decode, is_urgent
 from senders.lines import JsonLines
 from senders.reporting import Outcome
 from senders.store import CountKey, Store
@@ -79,13 +79,14 @@ class Receiver:
         self.store.close()
 
     def take(self, records: Sequence[RawRecord], recalled: Set[str] = frozenset()) -> Taken:
-        """Deliver what is new in a chunk, unless its campaign version is `recalled`, and remember it in one
-        transaction."""
+        """Deliver what is new in a chunk, the urgent lane first, unless its campaign version is `recalled`, and
+        remember it in one transaction."""
         taken = Taken()
         counts = taken.counts
         positions = dict(self._positions)
         with self.store.transaction():
             batches = [batch for record in records if (batch := self._decode(record, counts)) is not None]
+            batches.sort(key=lambda each: not is_urgent(each.record))
             self._deliver(batches, recalled, taken)
             for record in records:
                 place = self._place(record)

@@ -170,6 +170,7 @@ def candidate_row(**changes: Any) -> Row:
         "entries": None,
         "sent_before": None,
         "is_due": None,
+        "outside_of": None,
         "rate_free_at": None,
     }
     return _changed(row, changes)

@@ -27,6 +27,10 @@ class AudienceRule(Keys):
     """Whom a scheduled campaign considers."""
 
     where: Predicate = Field(description="Spark SQL over the columns of the audience snapshot")
+    record_outside: bool = Field(
+        default=False,
+        description="customers outside the rule are recorded too, with the clause that they failed",
+    )
 
 
 class SmsOptions(Keys):

@@ -12,10 +12,10 @@ from importlib import resources
 from typing import Any
 
 from pipelines.campaigns.errors import did_you_mean
+from pipelines.campaigns.predicate_types import Fault, comparison_faults, field_faults
 
 #: The pinned clock of the run as a column of the audience, for rules such as 'no order in 30 days'.
 CLOCK = "clock"
-Fault = tuple[str, str]
 
 _CLOCKS = (
     "curdate",
@@ -64,7 +64,7 @@ def predicate_faults(text: str, columns: Mapping[str, str]) -> Iterator[Fault]:
         place = f" at character {first[0]['col']}" if first[0].get("col") else ""
         yield f"not a Spark SQL expression{place}: '{text}'", "Write what would stand after WHERE"
         return
-    faults = [*_statements(tree), *_functions(text), *_columns(tree, columns)]
+    faults = [*_statements(tree), *_functions(text), *_columns(tree, columns), *field_faults(tree, columns)]
     yield from faults or _types(tree, columns)
 
 
@@ -130,6 +130,7 @@ def _types(tree: Any, columns: Mapping[str, str]) -> Iterator[Fault]:
             shown, kind = side.transform(_unqualify).sql("spark"), side.type.sql("spark").lower()
             yield f"'{shown}' is {kind}, and no condition", "Compare it with something"
             return
+    yield from comparison_faults(condition)
 
 
 def _qualify(node: Any) -> Any:

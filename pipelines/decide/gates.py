@@ -161,6 +161,7 @@ GATES: tuple[Gate, ...] = (
         lambda rows: pc.is_valid(rows.customer("customer_id")),
         lambda rows: pc.cast(pc.is_valid(rows.customer("customer_id")), pa.string()),
     ),
+    Gate("in_audience", "outside_audience", _is_null("outside_of"), _shown("outside_of")),
     Gate("address_present", "no_address", _has_address, _shown("channel")),
     Gate("address_valid", "invalid_address", _is_valid_address, _invalid_channels),
     Gate("not_suppressed", "suppressed", _is_null("suppressed_by"), _shown("suppressed_by")),

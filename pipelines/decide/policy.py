@@ -35,7 +35,6 @@ def policy_row(campaign: CampaignSpec, house: Decide = NO_RULES) -> dict[str, An
         "default_time_zone": campaign.default_time_zone,
         "category": campaign.category or campaign.topic,
         "priority": campaign.priority,
-        "lane": lane(campaign),
         "delay": _delay(trigger.delay) if trigger and trigger.delay else None,
         "expires_after_s": span_seconds(trigger.expires_after) if trigger and trigger.expires_after else None,
         "reentry": _reentry(trigger.reentry) if trigger and trigger.reentry else None,
@@ -54,12 +53,6 @@ def policy_row(campaign: CampaignSpec, house: Decide = NO_RULES) -> dict[str, An
 def policy_text(campaign: CampaignSpec, house: Decide = NO_RULES) -> str:
     """The same as JSON: equal rules are equal texts."""
     return json.dumps(policy_row(campaign, house), sort_keys=True, separators=(",", ":"))
-
-
-def lane(campaign: CampaignSpec) -> str:
-    """The declared lane, or the default: what a customer has just asked for is urgent."""
-    is_awaited = campaign.kind == "triggered" and campaign.topic == "transactional"
-    return campaign.lane or ("urgent" if is_awaited else "bulk")
 
 
 def _delay(text: str) -> dict[str, Any]:

@@ -10,21 +10,35 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from pipelines.edges.audience import AudiencePointer, Snapshot
+from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.tables import Tables, literal
 from pipelines.suppression import suppressed_value
 from schemas.tables import table
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 #: Earlier versions of the tables stay readable for so long: a week, as Delta's own default.
 RETENTION_HOURS = 168
 #: Tables whose rows of an erased customer are deleted; the ledger's are given a pseudonym.
 _DELETED_FROM = ("audience", "consents", "cancellations", "holds")
 _DIGEST = "encode(sha256(customer_id), 'hex')"
+_SOURCE_DIGEST = "encode(sha256(source_id), 'hex')"
+#: What becomes of a decision: who and what it was about goes, the outcome, its reason and the message id stay. A
+#: producer's ids may be made of the customer's; the words of gates and templates may quote what was in the data.
+_PSEUDONYMS = {
+    "customer_id": f"concat('erased-', substr({_DIGEST}, 1, 32))",
+    "source_id": f"CASE WHEN source = 'run' THEN source_id ELSE concat('erased-', substr({_SOURCE_DIGEST}, 1, 32)) END",
+    "data": "NULL",
+    "detail": "NULL",
+    "gates": "NULL",
+}
 
 
 def suppress(tables: Tables, rows: Iterable[dict[str, Any]], by: str) -> int:
@@ -56,24 +70,47 @@ def erased_digests(tables: Tables) -> list[str]:
 
 
 def erase(tables: Tables, objects: ObjectStore, digests: list[str]) -> dict[str, int]:
-    """Remove the customers of these digests; returns the rows removed or renamed, by table. A second time finds none.
+    """Remove the customers of these digests; returns the rows removed or renamed, by table. A second time finds none,
+    but for decisions of units that were under way: what a unit publishes it looks up in the ledger.
 
     Raises `ServerError` when a table cannot be rewritten; what was done until then stays done."""
     is_theirs = f"{_DIGEST} IN ({', '.join(map(literal, digests))})"
     changed = {}
     for name in _DELETED_FROM:
-        found = tables.find(table(name))
-        before = found.version() if found else None
-        counted = found.delete(is_theirs) if found else {}
-        changed[name] = int(counted.get("num_deleted_rows") or 0)
-        if found and name == "audience" and changed[name]:
-            _promote(objects, int(before or 0), found.version(), changed[name])
-    ledger = tables.find(table("ledger"))
-    if ledger:
-        pseudonym = f"concat('erased-', substr({_DIGEST}, 1, 32))"
-        counted = ledger.update(predicate=is_theirs, updates={"customer_id": pseudonym, "data": "NULL"})
+        deleted = tables.rewrite(table(name), lambda found: _delete(found, is_theirs))
+        changed[name], before, after = deleted or (0, 0, 0)
+        if name == "audience" and changed[name]:
+            _promote(objects, before, after, changed[name])
+    unfinished = [f"NOT ({unit})" for unit in units_under_way(tables, objects, is_theirs)]
+    renamed = " AND ".join([is_theirs, *unfinished])
+    counted = tables.rewrite(table("ledger"), lambda found: found.update(_PSEUDONYMS, predicate=renamed))
+    if counted is not None:
         changed["ledger"] = int(counted["num_updated_rows"])
     return changed
+
+
+def units_under_way(tables: Tables, objects: ObjectStore, condition: str) -> list[str]:
+    """The units that are to send something of what meets the condition and are not finished, each as a condition."""
+    asked = f"{condition} AND stage = 'decide' AND decision = 'sent'"
+    sql = f"SELECT DISTINCT pipeline, unit, decided_at FROM t WHERE {asked}"
+    manifests, found = ManifestStore(objects), []
+    for row in tables.query(table("ledger"), sql):
+        pipeline, unit, clock = row["pipeline"], int(row["unit"]), row["decided_at"]
+        for incarnation in objects.folders(f"manifests/{pipeline}/"):
+            app_id = f"{pipeline}/{incarnation}"
+            manifest = manifests.find(app_id, unit)
+            # The clock tells it from the unit of the same number in another incarnation.
+            if manifest is not None and manifest.decided_at == clock and not manifests.result(app_id, unit):
+                day = f"CAST({literal(clock.date().isoformat())} AS DATE)"
+                found.append(f"pipeline = {literal(pipeline)} AND unit = {unit} AND decided_date = {day}")
+    return found
+
+
+def _delete(found: DeltaTable, condition: str) -> tuple[int, int, int]:
+    """How many rows were deleted, and the versions before and after."""
+    before = found.version()
+    counted = found.delete(condition)
+    return int(counted.get("num_deleted_rows") or 0), before, found.version()
 
 
 def _promote(objects: ObjectStore, before: int, after: int, removed: int) -> None:
@@ -86,13 +123,16 @@ def _promote(objects: ObjectStore, before: int, after: int, removed: int) -> Non
         pointer.promote(Snapshot(**{**known, "version": after, "rows": snapshot.rows - removed}))
 
 
-def vacuum(tables: Tables) -> int:
-    """Delete the files of versions older than the retention; returns how many."""
+def vacuum(tables: Tables, hours: int = RETENTION_HOURS) -> int:
+    """Delete the files of versions older than this; returns how many. Fewer hours than the retention may take files
+    from a unit that is under way."""
     deleted = 0
     for name in (*_DELETED_FROM, "ledger"):
         found = tables.find(table(name))
         if found:
-            deleted += len(found.vacuum(retention_hours=RETENTION_HOURS, dry_run=False))
+            is_usual = hours >= RETENTION_HOURS
+            files = found.vacuum(hours, dry_run=False, enforce_retention_duration=is_usual)
+            deleted += len(files)
     return deleted
 
 

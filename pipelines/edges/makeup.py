@@ -67,6 +67,7 @@ def make_up(
             manifest,
             versions,
             audience(),
+            settings.decide,
         ),
         say,
     )

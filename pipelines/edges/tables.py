@@ -6,9 +6,9 @@ A commit is made with `If-None-Match`, as those of Spark are (ADR 2), so that bo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from conf import Lake
 from pipelines.errors import ServerError
@@ -17,6 +17,14 @@ from schemas.tables import Table
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
+
+
+#: How many files are read at a time.
+_READERS = 8
+#: How often a rewriting is begun again; each time a driver has appended meanwhile.
+_ATTEMPTS = 8
+
+_Answer = TypeVar("_Answer")
 
 
 class Tables:
@@ -42,6 +50,8 @@ class Tables:
             engine = QueryBuilder().register("t", opened)
             # Other columns are read for the rows that passed the filter alone.
             engine.execute("SET datafusion.execution.parquet.pushdown_filters = true")
+            # Files are waited for, not computed on: 96 files at 20 ms a request took 4.2 s by 2, 1.6 s by 8.
+            engine.execute(f"SET datafusion.execution.target_partitions = {_READERS}")
             return list(arrow_table(engine.execute(sql).read_all()).to_pylist())
 
     def find(self, table: Table) -> DeltaTable | None:
@@ -125,6 +135,20 @@ class Tables:
                 partition_by=list(table.partition_by) or None,
                 storage_options=self._options,
             )
+
+    def rewrite(self, table: Table, change: Callable[[DeltaTable], _Answer]) -> _Answer | None:
+        """Change the newest version; begun again when another commit came first. None when the table is not there.
+
+        Raises `ServerError` when others come first again and again."""
+        from deltalake.exceptions import CommitFailedError
+
+        with self._explained(table):
+            for _ in range(_ATTEMPTS - 1):
+                found = self.find(table)
+                with suppress(CommitFailedError):
+                    return None if found is None else change(found)
+            found = self.find(table)
+            return None if found is None else change(found)
 
     @contextmanager
     def _explained(self, table: Table) -> Iterator[None]:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.progress import FencedError
+from pipelines.lanes import lane_partition
+
+_Answer = TypeVar("_Answer")
 
 #: RD_KAFKA_PARTITION_UA: librdkafka's partitioner chooses, by the key.
 PARTITION_ANY = -1
@@ -23,13 +27,14 @@ _FENCED_CODES = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVA
 
 @dataclass(frozen=True)
 class Record:
-    """One record to publish; headers are (name, UTF-8 bytes)."""
+    """One record to publish; headers are (name, UTF-8 bytes). One with a `lane` goes to a partition of that lane."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     partition: int = PARTITION_ANY
+    lane: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class TransactionalProducer:
         self._owner = owner
         self._name = name
         self._undelivered: list[str] = []
+        #: How many partitions a topic with lanes has, asked once.
+        self._partitions: dict[str, int] = {}
         self._producer = Producer(
             {
                 **target.client,
@@ -88,6 +95,7 @@ class TransactionalProducer:
             raise PublishError(f"delivery failed: {self._undelivered[0]}")
 
     def _produce(self, record: Record) -> None:
+        partition = self._partition(record)
         while True:
             try:
                 self._producer.produce(
@@ -95,7 +103,7 @@ class TransactionalProducer:
                     value=record.value,
                     key=record.key,
                     headers=list(record.headers),
-                    partition=record.partition,
+                    partition=partition,
                     on_delivery=self._note_delivery,
                 )
                 self._producer.poll(0)
@@ -106,13 +114,25 @@ class TransactionalProducer:
             except KafkaException as error:
                 raise self._failed("produce", error) from None
 
+    def _partition(self, record: Record) -> int:
+        if record.lane is None:
+            return record.partition
+        if record.topic not in self._partitions:
+            found = self._guard(
+                lambda: self._producer.list_topics(record.topic, timeout=60.0), "read the topic's partitions"
+            )
+            self._partitions[record.topic] = len(found.topics[record.topic].partitions)
+        known = self._partitions[record.topic]
+        # A topic that is not there has none: the broker's own answer to the record says so.
+        return lane_partition(record.lane, record.key or b"", known) if known else record.partition
+
     def _note_delivery(self, error: object, _message: object) -> None:
         if error is not None:
             self._undelivered.append(str(error))
 
-    def _guard(self, call: Callable[[], object], what: str) -> None:
+    def _guard(self, call: Callable[[], _Answer], what: str) -> _Answer:
         try:
-            call()
+            return call()
         except KafkaException as error:
             raise self._failed(what, error) from None
 

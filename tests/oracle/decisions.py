@@ -1,12 +1,11 @@
 """Who gets what and when, decided one by one in plain Python from the declarations: what the pipeline must agree with.
 
 Invariant: no Spark, and nothing of `pipelines.decide`. Rows that are judged against each other are the rows of one
-scenario. `stages` is where caps and arbitration join.
+scenario. Caps, re-entry and what was before are in `tests.oracle.day`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -41,17 +40,18 @@ class Scenario:
     rows: tuple[Row, ...]
 
 
-Stage = Callable[[Scenario, list[Verdict]], None]
+def expect(scenario: Scenario) -> list[Verdict]:
+    """The verdict of each row, by everything but the past and other campaigns."""
+    verdicts = judge(scenario)
+    _take_turns(scenario, verdicts)
+    return verdicts
 
 
-def expect(scenario: Scenario, stages: Iterable[Stage] = ()) -> list[Verdict]:
-    """The verdict of each row."""
+def judge(scenario: Scenario) -> list[Verdict]:
+    """The verdict of each row by the gates and holds alone."""
     verdicts = [Verdict(row) for row in scenario.rows]
     for verdict in verdicts:
         _judge(verdict, scenario)
-    for stage in stages:
-        stage(scenario, verdicts)
-    _take_turns(scenario, verdicts)
     return verdicts
 
 
@@ -69,6 +69,7 @@ def _judge(verdict: Verdict, scenario: Scenario) -> None:
         ("reentry_allowed", "reentry", not _has_reentered(row, campaign, now)),
         ("not_expired", "expired", end is None or end > now),
         ("customer_known", "unknown_customer", row["customer"] is not None),
+        ("in_audience", "outside_audience", row["outside_of"] is None),
         *_reach(row, campaign),
         ("not_held_out", "holdout", not _is_held_out(row, campaign)),
         ("not_held_out_by_house", "house_holdout", not _is_held_out_by_house(row, campaign, house)),
@@ -113,7 +114,9 @@ def _has_reentered(row: Row, campaign: Campaign | None, now: datetime) -> bool:
     if rule is None:
         return False
     return any(
-        rule.once_per == "ever" or one["sent_at"] > now - span(rule.once_per) for one in row["entries"] or ()
+        # Entries of a rule per property are those of the row's own value: `Past.reentered` has compared them.
+        rule.seconds is None or one["sent_at"] > now - span(rule.once_per)
+        for one in row["entries"] or ()
     )
 
 

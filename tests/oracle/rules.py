@@ -107,6 +107,10 @@ def closed_by(row: Row, campaign: Campaign, house: Decide, now: datetime, otherw
 
 def opens_at(row: Row, campaign: Campaign, house: Decide, now: datetime) -> datetime | None:
     rules = tuple(rule for rule in hours_of(campaign, house) if rule[4] == "hold")
-    zone = zone_of(row, campaign)
+    return _opens_at(rules, zone_of(row, campaign), now)
+
+
+@cache
+def _opens_at(rules: tuple[Hours, ...], zone: str, now: datetime) -> datetime | None:
     found = opening(now, zone, times_in(rules), lambda local: all(is_open(rule, local) for rule in rules))
     return found.astimezone(UTC) if found else None

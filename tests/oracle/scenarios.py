@@ -25,24 +25,38 @@ CHANNELS = ("email", "sms", "push")
 SECOND = timedelta(seconds=1)
 
 
-def rarely(value: Any, usual: Any = None) -> st.SearchStrategy[Any]:
+#: Made once: making and checking a strategy costs more than drawing from it.
+TWELFTH, THIRTIETH, FEW = st.integers(0, 11), st.integers(0, 30), st.integers(1, 3)
+TOPIC = st.sampled_from(("marketing", "reminders", "transactional"))
+CHOICE = st.sampled_from(("all", "first", "preferred"))
+DEFAULT_ZONE = st.sampled_from(("UTC", "Asia/Kathmandu", "America/New_York"))
+RATE = st.sampled_from((None, None, {"per_minute": 1}, {"per_minute": 2}))
+REENTRY = st.sampled_from(("once", {"once_per": "1 minute"}, {"once_per": "61 seconds"}))
+NO_ADDRESS, ANY_ZONE = st.sampled_from((None, "", " ")), st.sampled_from(ZONES)
+PREFERRED = st.sampled_from((*CHANNELS, None, "pigeon"))
+INVALID = st.sampled_from((["email"], ["sms", "push"], None))
+AGO = st.sampled_from((0, 1, 3_600, 3_599, 3_601, 172_800, 259_200, -60))
+ABOUT_NOW, IS_DUE = st.sampled_from((-1, 0, 1)), st.sampled_from((None, None, False, True))
+GRANTED = st.sampled_from((True, True, True, True, False, None))
+YES, SEED, ORDER = st.booleans(), st.sampled_from(("1", "2")), st.permutations(CHANNELS)
+JUMPING = st.sampled_from(("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"))
+MINUTES, SECONDS = st.integers(-900, 900), st.sampled_from((-1, 0, 0, 1))
+
+
+def seldom(draw: st.DrawFn, value: Any, usual: Any = None) -> Any:
     """The value one time in twelve: a row that fails many gates tests only the first."""
-    return st.integers(0, 11).map(lambda n: value if n == 7 else usual)
+    return value if draw(TWELFTH) == 7 else usual
 
 
 @st.composite
 def moments(draw: st.DrawFn) -> datetime:
     """About a jump of some clock, or about the hour of any day."""
-    zone = draw(
-        st.sampled_from(("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"))
-    )
+    zone = draw(JUMPING)
     jumps = transitions(zone, 2026)
     base = draw(
         st.sampled_from((*jumps, datetime(2026, 5, 6, 20, tzinfo=UTC), datetime(2026, 3, 1, 6, tzinfo=UTC)))
     )
-    return base + timedelta(
-        minutes=draw(st.integers(-900, 900)), seconds=draw(st.sampled_from((-1, 0, 0, 1)))
-    )
+    return base + timedelta(minutes=draw(MINUTES), seconds=draw(SECONDS))
 
 
 times = st.builds(lambda h, m: f"{h:02d}:{m:02d}", st.integers(0, 23), st.sampled_from((0, 0, 15, 30, 59)))
@@ -51,7 +65,7 @@ otherwise = st.sampled_from(("hold", "hold", "exclude"))
 
 @st.composite
 def hours(draw: st.DrawFn, has_days: bool) -> Row | None:
-    if draw(st.booleans()):
+    if draw(YES):
         return None
     start, end = draw(times), draw(times)
     if start == end:
@@ -75,56 +89,54 @@ delays = st.one_of(
 
 @st.composite
 def campaigns(draw: st.DrawFn, number: int) -> Campaign:
-    channels = draw(st.permutations(CHANNELS))[: draw(st.integers(1, 3))]
+    channels = draw(ORDER)[: draw(FEW)]
     trigger: Row = {"explicit": True}
     if delay := draw(delays):
         trigger["delay"] = delay
-    if draw(rarely(True)):
+    if seldom(draw, True):
         trigger["expires_after"] = "3 days"
-    if draw(st.booleans()):
-        trigger["reentry"] = draw(
-            st.sampled_from(("once", {"once_per": "1 minute"}, {"once_per": "61 seconds"}))
-        )
+    if draw(YES):
+        trigger["reentry"] = draw(REENTRY)
     keys: Row = {
         "trigger": trigger,
-        "topic": draw(st.sampled_from(("marketing", "reminders", "transactional"))),
-        "status": draw(rarely("paused", "active")),
+        "topic": draw(TOPIC),
+        "status": seldom(draw, "paused", "active"),
         "channels": list(channels),
-        "channel_choice": draw(st.sampled_from(("all", "first", "preferred"))),
+        "channel_choice": draw(CHOICE),
         "quiet_hours": draw(hours(False)),
         "send_window": draw(hours(True)),
-        "default_time_zone": draw(st.sampled_from(("UTC", "Asia/Kathmandu", "America/New_York"))),
+        "default_time_zone": draw(DEFAULT_ZONE),
         "priority": draw(st.integers(0, 100)),
-        "rate": draw(st.sampled_from((None, None, {"per_minute": 1}, {"per_minute": 2}))),
-        "holdout": draw(rarely({"percent": 50})),
+        "rate": draw(RATE),
+        "holdout": seldom(draw, {"percent": 50}),
     }
     return make_campaign(None, campaign_id=f"campaign_{number}", **keys)
 
 
 @st.composite
 def houses(draw: st.DrawFn) -> Decide:
-    quiet = draw(rarely(("21:30", "07:00")))
+    quiet = seldom(draw, ("21:30", "07:00"))
     start, end = quiet or (None, None)
     return Decide(
         quiet_from=start,
         quiet_to=end,
         quiet_otherwise=cast(Any, draw(otherwise)),
-        holdout_percent=draw(rarely(30.0, 0.0)),
-        holdout_seed=draw(st.sampled_from(("1", "2"))),
+        holdout_percent=seldom(draw, 30.0, 0.0),
+        holdout_seed=draw(SEED),
     )
 
 
 @st.composite
 def people(draw: st.DrawFn, name: str) -> Row | None:
-    if draw(rarely(True)):
+    if seldom(draw, True):
         return None
     return audience_row(
         name,
-        email=draw(rarely(draw(st.sampled_from((None, "", " "))), f"{name}@example.org")),
-        phone=draw(rarely(None, "+12025550101")),
-        time_zone=draw(st.sampled_from(ZONES)),
-        preferred_channel=draw(st.sampled_from((*CHANNELS, None, "pigeon"))),
-        invalid_channels=draw(rarely(draw(st.sampled_from((["email"], ["sms", "push"], None))), [])),
+        email=seldom(draw, draw(NO_ADDRESS), f"{name}@example.org"),
+        phone=seldom(draw, None, "+12025550101"),
+        time_zone=draw(ANY_ZONE),
+        preferred_channel=draw(PREFERRED),
+        invalid_channels=seldom(draw, draw(INVALID), []),
     )
 
 
@@ -132,23 +144,23 @@ def people(draw: st.DrawFn, name: str) -> Row | None:
 def scenarios(draw: st.DrawFn, number: int) -> Scenario:
     """A campaign and one to three customers, each on all its channels."""
     now, house = draw(moments()), draw(houses())
-    campaign = None if draw(st.integers(0, 30)) == 0 else draw(campaigns(number))
-    free = draw(rarely(now + timedelta(minutes=3)))
+    campaign = None if draw(THIRTIETH) == 0 else draw(campaigns(number))
+    free = seldom(draw, now + timedelta(minutes=3))
     rows: list[Row] = []
-    for index in range(draw(st.integers(1, 3))):
+    for index in range(draw(FEW)):
         name = f"c-{number}-{index}"
         person = draw(people(name))
-        occurred = now - draw(st.sampled_from((0, 1, 3_600, 3_599, 3_601, 172_800, 259_200, -60))) * SECOND
+        occurred = now - draw(AGO) * SECOND
         common = {
             "origin": f"o-{number}-{index}",
             "customer_id": name,
             "customer": person,
             "occurred_at": occurred,
-            "expires_at": draw(rarely(now + draw(st.sampled_from((-1, 0, 1))) * SECOND)),
-            "is_repeated": draw(rarely(True, False)),
-            "is_due": draw(st.sampled_from((None, None, False, True))),
-            "cancelled_by": draw(rarely("e-9")),
-            "entries": draw(rarely([{"sent_at": now - 60 * SECOND, "source_id": "t-0", "data": "{}"}])),
+            "expires_at": seldom(draw, now + draw(ABOUT_NOW) * SECOND),
+            "is_repeated": seldom(draw, True, False),
+            "is_due": draw(IS_DUE),
+            "cancelled_by": seldom(draw, "e-9"),
+            "entries": seldom(draw, [{"sent_at": now - 60 * SECOND, "source_id": "t-0", "data": "{}"}]),
             "campaign_id": campaign.campaign_id if campaign else f"unknown_{number}",
             "campaign_version": "digest" if campaign else None,
             "campaign_status": campaign.status if campaign else None,
@@ -159,8 +171,9 @@ def scenarios(draw: st.DrawFn, number: int) -> Scenario:
             own = {
                 "channel": channel,
                 "decision_id": f"{name}-{channel}",
-                "granted": draw(st.sampled_from((True, True, True, True, False, None))),
-                "suppressed_by": draw(rarely("hard_bounce")),
+                "granted": draw(GRANTED),
+                "suppressed_by": seldom(draw, "hard_bounce"),
+                "outside_of": seldom(draw, "country = 'AT'"),
             }
             rows.append(candidate_row(**common, **own))
     return Scenario(campaign, house, now, tuple(rows))

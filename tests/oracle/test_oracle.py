@@ -77,7 +77,8 @@ def test_pipeline_and_oracle_decide_alike() -> None:
 COMPARED = {"reentry_in_unit", "frequency_cap", "arbitration", "rate"}
 REACHED = (
     "sent", "unknown_campaign", "campaign_paused", "duplicate_trigger", "cancelled", "reentry", "expired",
-    "unknown_customer", "no_address", "invalid_address", "suppressed", "no_consent", "holdout", "house_holdout",
+    "unknown_customer", "outside_audience", "no_address", "invalid_address", "suppressed", "no_consent", "holdout",
+    "house_holdout",
     "quiet_hours", "outside_window", "channel_not_chosen", "held_delay", "held_quiet_hours", "held_window",
     "held_rate",
 )  # fmt: skip

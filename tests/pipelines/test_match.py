@@ -204,6 +204,46 @@ def test_a_run_considers_the_members_of_its_audience_rule_on_each_channel(spark:
     assert members.where(F.col("occurred_at") == F.lit(NOW)).count() == 2
 
 
+def test_a_rule_that_records_outsiders_keeps_everybody_with_the_clause_they_failed(
+    spark: SparkSession,
+) -> None:
+    rule = (
+        "country = 'AT' AND array_contains(segments, 'loyal')\n  AND loyalty_points BETWEEN 5 AND 9 "
+        "AND NOT exists(recent_orders, o -> o.ordered_at > clock - INTERVAL 30 DAYS AND o.total > 1)"
+    )
+    ordered = {"order_id": "o-1", "total": 2.0, "currency": "EUR", "item": "tea", "ordered_at": NOW}
+    late = "NOT exists(recent_orders, o -> o.ordered_at > clock - INTERVAL 30 DAYS AND o.total > 1)"
+    cases: dict[str, tuple[Row, str | None]] = {
+        "c-1": ({}, None),
+        "c-2": ({"country": "DE", "segments": None}, "country = 'AT'"),
+        "c-3": ({"segments": None}, "array_contains(segments, 'loyal')"),
+        "c-4": ({"loyalty_points": None}, "loyalty_points BETWEEN 5 AND 9"),
+        "c-5": ({"recent_orders": [ordered]}, late),
+    }
+    people = [audience_row(name, **changes) for name, (changes, _) in cases.items()]
+    audience = frame(spark, people, table("audience").schema())
+    told, silent = (
+        scheduled_campaign(channels=["email", "sms"], audience={"where": rule, "record_outside": flag})
+        for flag in (True, False)
+    )
+    rows = match_audience(audience, "v1", told, "r-1", F.lit(NOW))
+    candidates = identify_candidates(rows, "run-letter-r-1", 2)
+    found = {(row.customer_id, row.channel): row.outside_of for row in candidates.collect()}
+    assert found == {(who, c): clause for who, (_, clause) in cases.items() for c in ("email", "sms")}
+    # Whoever is inside is considered by the same ids, whether outsiders are recorded or not.
+    members = identify_candidates(
+        match_audience(audience, "v1", silent, "r-1", F.lit(NOW)), "run-letter-r-1", 2
+    )
+    ids = [row.decision_id for row in candidates.where("outside_of IS NULL").orderBy("decision_id").collect()]
+    assert [row.decision_id for row in members.orderBy("decision_id").collect()] == ids
+    # One clause that is null where the whole is not true: a rule of one piece is its own clause.
+    either = scheduled_campaign(
+        audience={"where": "country = 'CH' OR segments IS NULL", "record_outside": True}
+    )
+    clauses = match_audience(audience, "v1", either, "r-1", F.lit(NOW)).select("outside_of").distinct()
+    assert {row.outside_of for row in clauses.collect()} == {None, "country = 'CH' OR segments IS NULL"}
+
+
 def test_ids_and_shards_of_candidates_whole(spark: SparkSession) -> None:
     schema = CANDIDATE_SCHEMA.replace("decision_id string, message_id string, ", "").replace(
         "send_partition int, variant string, ", "variants array<struct<variant string, upto int>>, "
@@ -246,7 +286,6 @@ def test_the_rules_of_a_campaign_with_those_of_the_house(spark: SparkSession) ->
         {"first": 6, "minute": 2, "per_minute": 4},
         {"first": 10, "minute": 3, "per_minute": 9},
     ]
-    assert [row["lane"] for row in rows] == ["bulk", "urgent", "urgent"]
     assert [row["category"] for row in rows] == ["reminders", "news", "transactional"]
     # The rules of the house do not reach what the customer has asked for.
     assert (rows[2]["caps"], rows[2]["holding"], rows[2]["house_holdout_bp"]) == (None, None, 0)

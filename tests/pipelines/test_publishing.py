@@ -35,8 +35,9 @@ def test_rechunk_does_not_depend_on_the_batches(lengths: list[int], rows: int) -
 @pytest.mark.parametrize("channel", ["email", "sms", "push"])
 def test_a_record_is_a_cloud_event_in_binary_mode(channel: str) -> None:
     scope = BatchScope("triggered", 3, 1, 0, channel, "welcome", "digest-1")
-    record = to_record(SendBatch("b-1", scope, 17, b"{}"), "2026-03-01T09:30:00+00:00")
+    record = to_record(SendBatch("b-1", scope, 17, b"{}"), "2026-03-01T09:30:00+00:00", "urgent")
     assert (record.topic, record.key, record.value) == (f"{channel}.send-batches", b"b-1", b"{}")
+    assert record.lane == "urgent"
     assert dict(record.headers) == {
         "ce_id": b"b-1",
         "ce_type": f"carillon.send-batch.{channel}.v1".encode(),
@@ -46,4 +47,5 @@ def test_a_record_is_a_cloud_event_in_binary_mode(channel: str) -> None:
         "content-type": b"application/json",
         "campaign_id": b"welcome",
         "message_count": b"17",
+        "lane": b"urgent",
     }

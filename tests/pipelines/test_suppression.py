@@ -35,47 +35,61 @@ SUPPRESSIONS = table("suppressions").schema()
 SCHEMA = f"{CANDIDATE_SCHEMA}, customer {customer_schema()}"
 
 BOUNCED = "hard_bounce (customer), 2026-03-01T08:30:00Z"
-#: (what, the rows of the table, what is said of an email to c-1@example.org).
+#: Of which customer a case is, in the texts below.
+WHO = "{who}"
+
+
+def row(kind: str = "customer", text: str = WHO, **changes: Any) -> Row:
+    """A row of the table about the customer of a case."""
+    return {"kind": kind, "text": text, **changes}
+
+
+#: (what, the rows of the table, what is said of an email to {who}@{who}.example.org).
 CASES: tuple[tuple[str, list[Row], str | None], ...] = (
-    ("another customer", [suppression_row(text="c-2")], None),
-    ("the customer", [suppression_row()], "hard_bounce (customer), 2026-03-01T08:30:00Z"),
-    ("an id in another case is another customer", [suppression_row(text="C-1")], None),
-    ("the customer, on another channel", [suppression_row(channel="sms")], None),
-    ("the customer, on this channel", [suppression_row(channel="email")], BOUNCED),
+    ("another customer", [row(text="another")], None),
+    ("the customer", [row()], "hard_bounce (customer), 2026-03-01T08:30:00Z"),
+    ("an id in another case is another customer", [row(text="{WHO}")], None),
+    ("the customer, on another channel", [row(channel="sms")], None),
+    ("the customer, on this channel", [row(channel="email")], BOUNCED),
     (
         "the address, in other letters",
-        [suppression_row("address", " C-1@Example.org", cause="complaint")],
+        [row("address", " {WHO}@{who}.Example.org", cause="complaint")],
         "complaint (address), 2026-03-01T08:30:00Z",
     ),
-    ("the phone number of another channel", [suppression_row("address", "+12025550101")], None),
-    ("the domain", [suppression_row("domain", "Example.ORG", cause="manual")], "manual (domain), 2026-03-01T08:30:00Z"),
-    ("a domain that only ends like it", [suppression_row("domain", "le.org")], None),
+    ("the phone number of another channel", [row("address", "+12025550101")], None),
+    ("the domain", [row("domain", "{WHO}.Example.ORG", cause="manual")], "manual (domain), 2026-03-01T08:30:00Z"),
+    ("a domain that only ends like it", [row("domain", "example.org")], None),
     (
         "lifted later",
-        [suppression_row(), suppression_row(is_suppressed=False, occurred_at=NOW, event_id="e-2")],
+        [row(), row(is_suppressed=False, occurred_at=NOW, event_id="e-2")],
         None,
     ),
     (
         "lifted earlier",
-        [suppression_row(occurred_at=NOW), suppression_row(is_suppressed=False, event_id="e-2")],
+        [row(occurred_at=NOW), row(is_suppressed=False, event_id="e-2")],
         "hard_bounce (customer), 2026-03-01T09:30:00Z",
     ),
     (
         "lifted on one channel only",
-        [suppression_row(), suppression_row(channel="email", is_suppressed=False, occurred_at=NOW)],
+        [row(), row(channel="email", is_suppressed=False, occurred_at=NOW)],
         "hard_bounce (customer), 2026-03-01T08:30:00Z",
     ),
     (
         "erased, and lifted later",
         [
-            suppression_row(cause="erased"),
-            suppression_row(is_suppressed=False, occurred_at=NOW, event_id="e-2"),
+            row(cause="erased"),
+            row(is_suppressed=False, occurred_at=NOW, event_id="e-2"),
         ],
         "erased (customer), 2026-03-01T08:30:00Z",
     ),
     (
+        "lifted at the same moment, whatever the event ids",
+        [row(), row(is_suppressed=False, event_id="e-2"), row(is_suppressed=False, event_id="e-0")],
+        BOUNCED,
+    ),
+    (
         "an erasure that is older than another suppression",
-        [suppression_row(cause="erased"), suppression_row(cause="manual", occurred_at=NOW, event_id="e-2")],
+        [row(cause="erased"), row(cause="manual", occurred_at=NOW, event_id="e-2")],
         "erased (customer), 2026-03-01T08:30:00Z",
     ),
 )  # fmt: skip
@@ -83,11 +97,20 @@ CASES: tuple[tuple[str, list[Row], str | None], ...] = (
 
 @pytest.mark.parametrize("is_large", [False, True])
 def test_what_stands_against_writing(spark: SparkSession, is_large: bool) -> None:
-    for what, rows, expected in CASES:
-        candidates = frame(spark, [candidate_row()], SCHEMA)
-        joined = join_suppressions(candidates, frame(spark, rows, SUPPRESSIONS), is_large)
-        assert joined.columns == [*candidates.columns, "suppressed_by"]
-        assert [row.suppressed_by for row in joined.collect()] == [expected], what
+    candidates, changes, expected = [], [], {}
+    for number, (what, rows, said) in enumerate(CASES):
+        who = f"c-{number}"
+        person = audience_row(who, email=f"{who}@{who}.example.org")
+        candidates.append(candidate_row(decision_id=what, customer_id=who, customer=person))
+        expected[what] = said
+        for one in rows:
+            text = one["text"].replace("{who}", who).replace("{WHO}", who.upper())
+            rest = {name: value for name, value in one.items() if name not in ("kind", "text")}
+            changes.append(suppression_row(one["kind"], text, **rest))
+    given = frame(spark, candidates, SCHEMA)
+    joined = join_suppressions(given, frame(spark, changes, SUPPRESSIONS), is_large)
+    assert joined.columns == [*given.columns, "suppressed_by"]
+    assert found(joined) == expected
 
 
 def test_each_channel_has_its_address_and_nobody_is_lost_or_doubled(spark: SparkSession) -> None:

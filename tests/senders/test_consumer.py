@@ -8,16 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
 from conf import Settings, load
-from schemas.messages import DeliveryEvent
-from senders.consumer import Until
-from senders.decoding import RawRecord
+from pipelines.lanes import lane_partition
+from schemas.messages import DeliveryEvent, Message
+from senders.consumer import Until, consume
+from senders.decoding import RawRecord, ReceivedBatch, is_urgent
 from senders.errors import SenderError
+from senders.receiving import Undeliverable
 from senders.reference import run
 from tests.builders import as_json
 from tests.senders.batches import record
@@ -29,12 +32,13 @@ UNTIL_IDLE = Until(idle_s=0.5)
 
 
 def publish(settings: Settings, records: list[RawRecord], *, commit: bool = True) -> None:
-    """One transaction, as the jobs write; the partition is the broker's to choose."""
+    """One transaction, as the jobs write; each record in a partition of its lane."""
     producer = Producer({**settings.kafka.librdkafka(), "transactional.id": "test", "linger.ms": 5})
     producer.init_transactions(20)
     producer.begin_transaction()
     for each in records:
-        producer.produce(each.topic, value=each.value, key=each.key, headers=list(each.headers))
+        where = lane_partition("urgent" if is_urgent(each) else "bulk", each.key or b"", 4)
+        producer.produce(each.topic, each.value, each.key, where, headers=list(each.headers))
     producer.flush(20)
     if commit:
         producer.commit_transaction(20)
@@ -60,6 +64,37 @@ def test_what_was_committed_arrives_once_over_several_starts(settings: Settings,
     assert totals(second) == (6, 2, 0, 1)
     # Kafka forgot the group's offsets: everything is read again, nothing is delivered or counted again.
     assert run(settings, tmp_path, until=UNTIL_IDLE, group="another-group") == second
+
+
+def test_an_urgent_message_does_not_wait_for_the_newsletters_before_it(
+    settings: Settings, tmp_path: Path
+) -> None:
+    count = 4_000
+    padding = {"html": "x" * 20_000}
+    for start in range(0, count, 1_000):
+        names = [f"n-{number}" for number in range(start, start + 1_000)]
+        publish(settings, [record("email", [name], content=padding) for name in names])
+    publish(settings, [record("email", ["urgent"], headers={"lane": "urgent"})])
+    delivered: list[str] = []
+
+    class Noting:
+        def deliver(self, _: ReceivedBatch, messages: Sequence[Message]) -> list[Undeliverable]:
+            delivered.extend(message.message_id for message in messages)
+            return []
+
+        def flush(self) -> dict[str, int]:
+            return {}
+
+        def rewind(self, _: object) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+    consume(settings, tmp_path, Noting(), until=Until(count=count + 1), group="lanes")
+    assert len(delivered) == count + 1
+    # 80 MB of newsletters were written before it; what was fetched already is all that it waits for.
+    assert delivered.index("urgent") < count / 2
 
 
 def test_until_count(settings: Settings, tmp_path: Path) -> None:

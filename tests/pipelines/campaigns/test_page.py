@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from conf.house import Decide, HouseCap
 from pipelines.campaigns import CampaignSpec
+from pipelines.campaigns.model import AudienceRule
 from pipelines.campaigns.predicates import CLOCK, predicate_faults
 from schemas.tables import table
 
@@ -31,9 +32,13 @@ def test_every_key_is_on_the_page() -> None:
 
 
 def test_the_examples_are_good() -> None:
-    campaign, audience = (
+    campaign, *audiences = (
         yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     )
     assert CampaignSpec.model_validate(campaign).trigger is not None
+    rules = [AudienceRule.model_validate(one["audience"]).where for one in audiences]
+    said = PAGE.partition("| To say | Write |")[2].partition("\n\n")[0]
+    rules += re.findall(r"`([^`]+)`", said)
+    assert len(rules) > 10
     columns = {column.name: column.type for column in table("audience").columns} | {CLOCK: "timestamp"}
-    assert list(predicate_faults(audience["audience"]["where"], columns)) == []
+    assert [(rule, list(predicate_faults(rule, columns))) for rule in rules] == [(rule, []) for rule in rules]

@@ -40,12 +40,30 @@ GOOD = (
     "`country` = 'DE'",
     "crc32(customer_id) % 2 = 0",
     "first_name = 'sum(x) OVER now()'",
+    "aggregate(recent_orders, 0D, (total, o) -> total + o.total) >= 3",
+    "aggregate(recent_orders, named_struct('n', 0D), (s, o) -> named_struct('n', s.n + o.total), s -> s.n) > 3",
+    "exists(filter(recent_orders, (o, i) -> i < 2 AND o.total > 3), p -> p.item = 'a')",
+    "exists(recent_orders, o -> exists(consents, c -> c.granted AND o.total > 1))",
+    "lifetime_value > 3 AND birth_date < DATE'2000-01-01' AND signup_at < '2020-01-01'",
 )
 #: (predicate, words of the complaint, whether Spark refuses it too).
 BAD = (
     ("country =", "not a Spark SQL expression", True),
     ("country = 'DE' AND (", "not a Spark SQL expression", True),
     ("contry = 'DE'", "unknown column 'contry'. Did you mean 'country'?", True),
+    (
+        "exists(recent_orders, o -> o.totl > 3)",
+        "'recent_orders' has no field 'totl'. Did you mean 'total'?",
+        True,
+    ),
+    ("size(filter(recent_orders, o -> o.price > 3)) = 0", "no field 'price'. It has: order_id, total", True),
+    ("exists(filter(recent_orders, o -> o.total > 3), p -> p.itm = 'a')", "Did you mean 'item'?", True),
+    ("aggregate(recent_orders, 0D, (s, o) -> s + o.totl) > 1", "Did you mean 'total'?", True),
+    ("recent_orders[0].totl > 5", "Did you mean 'total'?", True),
+    ("get(recent_orders, 0).totl > 5", "Did you mean 'total'?", True),
+    ("segments > 3", "'segments > 3' compares an array or a struct with a value. Use exists()", True),
+    ("country = 3", "'country = 3' compares text with a number", False),
+    ("loyalty_points >= '3' AND true", "compares text with a number", False),
     ("o.total > 3", "unknown column 'o'", True),
     ("exists(recent_order, o -> o.total > 3)", "Did you mean 'recent_orders'?", True),
     ("exists(recent_orders, o -> p.total > 3)", "unknown column 'p'", True),
@@ -76,7 +94,10 @@ BAD = (
     ("DROP TABLE customers", "", True),
 )
 #: Types within an expression are Spark's business: told when the campaign is first used.
-SPARK_ALONE = ("segments > 3", "exists(recent_orders, o -> o.totl > 3)")
+SPARK_ALONE = (
+    "concat(segments, 1)[0] > get(consents, 0)",
+    "transform(recent_orders, o -> o.total)[0].totl > 3",
+)
 
 
 def told(text: str) -> str:

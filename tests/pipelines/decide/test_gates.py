@@ -77,6 +77,8 @@ TRUTHS: tuple[tuple[str, Row, bool], ...] = (
     ("not_expired", {"expires_at": NOW - HOUR}, False),
     ("customer_known", {}, True),
     ("customer_known", {"customer": None}, False),
+    ("in_audience", {"outside_of": None}, True),
+    ("in_audience", {"outside_of": "country = 'AT'"}, False),
     ("address_present", {}, True),
     ("address_present", {"channel": "sms"}, True),
     ("address_present", {"channel": "push"}, True),
@@ -323,6 +325,25 @@ def test_decisions_whole() -> None:
     values = {row["decision_id"]: {g["gate"]: g["value"] for g in row["gates"]} for row in found.to_pylist()}
     assert values["d-2"]["consent_given"] == "reminders/email/false"
     assert values["d-3"]["customer_known"] == "false"
+
+
+def test_the_zone_that_was_read_and_why_is_recorded() -> None:
+    rules = policy(quiet_hours=QUIET_NOW, default_time_zone="Asia/Kathmandu")
+    zones = {"known": "Europe/Vienna", "missing": None, "unknown": "Mars/Olympus", "long": "x" * 99}
+    rows = [
+        candidate_row(decision_id=name, origin=name, policy=rules, customer=audience_row(time_zone=zone))
+        for name, zone in zones.items()
+    ]
+    found = {
+        row["decision_id"]: {gate["gate"]: gate["value"] for gate in row["gates"]}
+        for row in run_decide(rows).to_pylist()
+    }
+    assert {name: values["quiet_hours"] for name, values in found.items()} == {
+        "known": "Sun 10:30 Europe/Vienna",
+        "missing": "Sun 15:15 Asia/Kathmandu (default)",
+        "unknown": "Sun 15:15 Asia/Kathmandu (default; 'Mars/Olympus' is no zone)",
+        "long": f"Sun 15:15 Asia/Kathmandu (default; '{'x' * 40}' is no zone)",
+    }
 
 
 def test_nobody_considered_is_nobody_decided() -> None:

@@ -9,10 +9,13 @@ import pytest
 from pyspark.sql import SparkSession
 
 from conf import Settings
+from conf.house import Decide
+from pipelines.campaigns.hours import NO_RULES
 from pipelines.edges.makeup import make_up
 from pipelines.edges.scheduled import run_campaign
 from pipelines.errors import InputError
 from tests.builders import audience_row, consent, scheduled_campaign
+from tests.oracle.rules import held_out
 from tests.pipelines.edges.workspace import Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
@@ -67,14 +70,16 @@ def test_those_whom_nobody_acknowledged_are_asked_again_and_sent_to_once(
     assert workspace.messages() == Counter([*first.values(), *twice])
     assert {batch["campaign_version"] for batch in workspace.batches()} == {version}
     assert again(workspace, run_id) == {**result, "already_complete": True}
-    # A make-up run can be made up for in turn: c-4 was acknowledged meanwhile.
-    third = again(workspace, f"{run_id}.make-up")
-    assert third["campaigns"]["letter"]["sms"]["published"] == 1
-    assert workspace.messages()[first["c-5"]] == 3
+    # A make-up run can be made up for in turn: c-4 was acknowledged meanwhile. The rules of the house hold for it too.
+    seed = next(str(n) for n in range(99) if held_out(str(n), "c-5", 50.0))
+    third = again(workspace, f"{run_id}.make-up", Decide(holdout_percent=50.0, holdout_seed=seed))
+    assert third["campaigns"]["letter"]["sms"]["excluded"] == {"house_holdout": 1}
+    assert workspace.messages()[first["c-5"]] == 2
 
 
-def again(workspace: Workspace, run_id: str) -> dict[str, Any]:
-    return make_up(workspace.spark, workspace.settings, f"letter/{run_id}")
+def again(workspace: Workspace, run_id: str, house: Decide = NO_RULES) -> dict[str, Any]:
+    settings = workspace.settings.model_copy(update={"decide": house})
+    return make_up(workspace.spark, settings, f"letter/{run_id}")
 
 
 def test_a_run_that_has_not_ended_is_not_made_up_for(

@@ -82,6 +82,15 @@ def test_the_same_chunk_twice_is_published_once(target: PublishTarget, key: Mark
     assert marker(target, key) == Position(1, 0)
 
 
+def test_each_lane_has_partitions_of_its_own(target: PublishTarget, key: MarkerKey) -> None:
+    lanes = {f"{key.pipeline}/{number}": "urgent" if number % 3 == 0 else "bulk" for number in range(60)}
+    records = [Record(SMS, name.encode(), b"{}", (), lane=lane) for name, lane in lanes.items()]
+    publish_chunk(target, key, Position(0, 0), records)
+    places = {(r.key() or b"").decode(): r.partition() for r in read_committed(target.client, SMS)}
+    assert {places[name] for name, lane in lanes.items() if lane == "urgent"} == {0}
+    assert {places[name] for name, lane in lanes.items() if lane == "bulk"} == {1, 2, 3}
+
+
 def test_a_chunk_without_records_is_marked_too(target: PublishTarget, key: MarkerKey) -> None:
     assert publish_chunk(target, key, Position(0, 0), [])
     assert marker(target, key) == Position(0, 0)

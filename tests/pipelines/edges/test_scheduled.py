@@ -12,6 +12,7 @@ from conf import Settings
 from pipelines.edges.audience import NoAudienceError
 from pipelines.edges.scheduled import run_campaign
 from pipelines.errors import InputError
+from pipelines.stories import decisive_value
 from tests.builders import audience_row, consent, make_campaign, scheduled_campaign
 from tests.pipelines.edges.workspace import RUN_IDS, Workspace, people
 
@@ -36,16 +37,22 @@ def run(workspace: Workspace, campaign: str = "letter", run_id: str | None = Non
 
 
 def test_a_run_is_sent_once_whatever_changes_later(workspace: Workspace) -> None:
-    workspace.publish(scheduled_campaign(LOYAL))
+    rule = {"where": f"country = 'AT' AND {LOYAL}", "record_outside": True}
+    workspace.publish(scheduled_campaign(audience=rule))
     first = run(workspace)
     sent = [
         ((workspace.run_id, "letter", who, channel, "decide", "sent", None))
         for who in ("c-1", "c-2")
         for channel in ("email", "sms")
     ]
+    outside = [
+        (workspace.run_id, "letter", "c-3", channel, "decide", "excluded", "outside_audience")
+        for channel in ("email", "sms")
+    ]
     expected = Counter(
         [
             *sent,
+            *outside,
             (workspace.run_id, "letter", "c-4", "email", "decide", "excluded", "no_consent"),
             (workspace.run_id, "letter", "c-4", "sms", "decide", "excluded", "no_address"),
         ]
@@ -54,10 +61,18 @@ def test_a_run_is_sent_once_whatever_changes_later(workspace: Workspace) -> None
     empty = {"held": 0, "failed": {}}
     assert first["campaigns"] == {
         "letter": {
-            "email": {"considered": 3, "sent": 2, "excluded": {"no_consent": 1}, "published": 2, **empty},
-            "sms": {"considered": 3, "sent": 2, "excluded": {"no_address": 1}, "published": 2, **empty},
+            channel: {
+                "considered": 4,
+                "sent": 2,
+                "excluded": {reason: 1, "outside_audience": 1},
+                "published": 2,
+                **empty,
+            }
+            for channel, reason in (("email", "no_consent"), ("sms", "no_address"))
         }
     }
+    (told,) = workspace.ledger().where("customer_id = 'c-3' AND channel = 'sms'").collect()
+    assert decisive_value(told.asDict(recursive=True)) == LOYAL
     workspace.check()
     workspace.publish(scheduled_campaign("true", status="paused"))
     workspace.promote(people("c-9"))

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -18,7 +17,6 @@ from conf import Settings
 from pipelines import dead_letters as letters
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
-from pipelines.corrections import render_failures
 from pipelines.decided import BOOKED, Decided, counted
 from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
@@ -35,18 +33,10 @@ from pipelines.edges.publisher import PublishTarget
 from pipelines.edges.rates import Rates
 from pipelines.edges.tables import Tables
 from pipelines.edges.terms import driver_name
-from pipelines.lanes import publish_order
 from pipelines.links import link_settings
 from pipelines.match import check_conditions
-from pipelines.publishing import (
-    ACCOUNT_COLUMNS,
-    FAILURE_COLUMNS,
-    PUBLISHED_COLUMNS,
-    PublishPlan,
-    publish_few,
-    publish_task,
-    with_customers,
-)
+from pipelines.publication import Publication
+from pipelines.publishing import PublishPlan
 from pipelines.recording import HOLDS, LEDGER, Recorder
 from pipelines.releases import release_pipeline
 from pipelines.work import WorkMaker
@@ -202,64 +192,20 @@ class UnitRunner:
             messages_per_transaction=manifest.messages_per_transaction,
             control=None if decided.is_few else ControlPoint(self.settings.lake, self.pipeline),
         )
-        sent = decided.sent()
+        publication = Publication(self.lake, plan, self.app_id)
+        sent, corrections = decided.sent(), None
         if isinstance(sent, pa.Table):
             customers = decided.customers
             if customers is None:
                 customers = self.recorder.customers(sent["customer_id"], manifest)
-            failures = self._publish_few(plan, sent, customers, books)
+            corrections = publication.few(sent, customers, books)
         else:
             PlanStore(self.objects).record(self.app_id, unit, manifest, sent)
-            failures = self._publish_many(plan, sent, manifest, books)
+            if publication.many(sent, self._audience(manifest), manifest.send_partitions, books):
+                corrections = self.decisions(unit, manifest).where(F.col("stage") == "render")
         books.add_decisions(counted(decided.first(), *BOOKED))
-        if failures is not None:
-            books.add_decisions(counted(failures, *BOOKED))
-
-    def _publish_few(
-        self, plan: PublishPlan, sent: pa.Table, customers: pa.Table, books: Books
-    ) -> pa.Table | None:
-        """From the driver, whose producers live as long as the stream; returns the corrections of the ledger."""
-        account = publish_few(plan, with_customers(sent.select(PUBLISHED_COLUMNS), customers))
-        reach("after-publish")
-        is_published = pc.equal(account["outcome"], "published")
-        books.add_published(account.filter(is_published).to_pylist())
-        failed = account.filter(pc.invert(is_published))
-        if not failed.num_rows:
-            return None
-        frames = [self.spark.createDataFrame(rows) for rows in (sent, failed.select(FAILURE_COLUMNS))]
-        rows = render_failures(*frames).toArrow()
-        self.lake.append_few(LEDGER, rows, f"{self.app_id}/render", plan.unit)
-        return rows
-
-    def _publish_many(
-        self, plan: PublishPlan, sent: DataFrame, manifest: Manifest, books: Books
-    ) -> DataFrame | None:
-        """By the executors, a task for each send partition; returns the corrections of the ledger."""
-        audience = self._audience(manifest)
-        customers = audience.select("customer_id", F.struct(*audience.columns).alias("customer"))
-        # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
-        joined = customers.join(sent.select(*PUBLISHED_COLUMNS), on="customer_id", how="inner")
-        account = (
-            joined.repartitionById(manifest.send_partitions, F.col("send_partition"))
-            .sortWithinPartitions(*publish_order(plan.campaigns))
-            .mapInArrow(publish_task(plan), ACCOUNT_COLUMNS)
-            .persist()
-        )
-        try:
-            grouped = account.groupBy("outcome", "campaign_id", "channel").agg(
-                F.sum("messages").alias("messages")
-            )
-            totals = [row.asDict() for row in grouped.collect()]
-            reach("after-publish")
-            books.add_published([row for row in totals if row["outcome"] == "published"])
-            if all(row["outcome"] == "published" for row in totals):
-                return None
-            failed = account.where(F.col("outcome") != "published").select(*FAILURE_COLUMNS)
-            app_id = f"{self.app_id}/render"
-            self.lake.append_once(LEDGER, render_failures(sent, failed), app_id, plan.unit)
-        finally:
-            account.unpersist()
-        return self.decisions(plan.unit, manifest).where(F.col("stage") == "render")
+        if corrections is not None:
+            books.add_decisions(counted(corrections, *BOOKED))
 
     def _publish_dead_letters(self, unit: int, refused: DataFrame | None) -> dict[str, int]:
         """Counts by reason."""

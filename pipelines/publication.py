@@ -1,0 +1,80 @@
+"""The decisions to send of one unit are published, by the driver or by the executors, and the ledger is corrected.
+
+Invariant: what is published is what the decisions say; a message that does not render has its correction in the ledger
+before the unit is balanced. Both ways run the same task; they differ in where it runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pipelines.books import Books
+from pipelines.corrections import render_failures
+from pipelines.edges.faultpoints import reach
+from pipelines.edges.lake import DeltaLake
+from pipelines.lanes import publish_order
+from pipelines.publishing import (
+    ACCOUNT_COLUMNS,
+    FAILURE_COLUMNS,
+    PUBLISHED_COLUMNS,
+    PublishPlan,
+    publish_few,
+    publish_task,
+    with_customers,
+)
+from pipelines.recording import LEDGER
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Publishes one unit; `app_id` names its pipeline's incarnation in Delta's transactions."""
+
+    lake: DeltaLake
+    plan: PublishPlan
+    app_id: str
+
+    def few(self, sent: pa.Table, customers: pa.Table, books: Books) -> pa.Table | None:
+        """From the driver, whose producers live as long as the stream; returns the corrections of the ledger."""
+        account = publish_few(self.plan, with_customers(sent.select(PUBLISHED_COLUMNS), customers))
+        reach("after-publish")
+        is_published = pc.equal(account["outcome"], "published")
+        books.add_published(account.filter(is_published).to_pylist())
+        failed = account.filter(pc.invert(is_published))
+        if not failed.num_rows:
+            return None
+        frames = [self.lake.spark.createDataFrame(rows) for rows in (sent, failed.select(FAILURE_COLUMNS))]
+        rows = render_failures(*frames).toArrow()
+        self.lake.append_few(LEDGER, rows, f"{self.app_id}/render", self.plan.unit)
+        return rows
+
+    def many(self, sent: DataFrame, audience: DataFrame, send_partitions: int, books: Books) -> bool:
+        """By the executors, a task for each send partition; whether the ledger was corrected."""
+        customers = audience.select("customer_id", F.struct(*audience.columns).alias("customer"))
+        # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
+        joined = customers.join(sent.select(*PUBLISHED_COLUMNS), on="customer_id", how="inner")
+        account = (
+            joined.repartitionById(send_partitions, F.col("send_partition"))
+            .sortWithinPartitions(*publish_order(self.plan.campaigns))
+            .mapInArrow(publish_task(self.plan), ACCOUNT_COLUMNS)
+            .persist()
+        )
+        try:
+            grouped = account.groupBy("outcome", "campaign_id", "channel").agg(
+                F.sum("messages").alias("messages")
+            )
+            totals = [row.asDict() for row in grouped.collect()]
+            reach("after-publish")
+            books.add_published([row for row in totals if row["outcome"] == "published"])
+            if all(row["outcome"] == "published" for row in totals):
+                return False
+            failed = account.where(F.col("outcome") != "published").select(*FAILURE_COLUMNS)
+            corrections = render_failures(sent, failed)
+            self.lake.append_once(LEDGER, corrections, f"{self.app_id}/render", self.plan.unit)
+            return True
+        finally:
+            account.unpersist()

@@ -16,7 +16,8 @@ from pipelines.edges.tables import Tables
 from schemas.tables import table
 
 AUDIENCE = table("audience")
-_TYPE = pa.struct(list(AUDIENCE.arrow_schema()))
+#: Who is not in the snapshot is null, and with it every field.
+_TYPE = pa.struct([field.with_nullable(True) for field in AUDIENCE.arrow_schema()])
 
 
 class Customers:

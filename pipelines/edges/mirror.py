@@ -34,7 +34,10 @@ class TableFiles(Generic[Held]):
     ) -> None:
         self._tables = tables
         self._table = declared
-        self._columns = columns
+        # delta-rs, which rewrites files, writes other types of text than Spark.
+        self._schema = pa.schema(
+            [declared.arrow_schema().field(name).with_nullable(True) for name in columns]
+        )
         self._make = make
         self.held: dict[str, Held] = {}
 
@@ -52,7 +55,7 @@ class TableFiles(Generic[Held]):
         if new:
             with ThreadPoolExecutor(_FETCHES) as pool:
                 system = _filesystem(opened)
-                read = pool.map(lambda name: self._make(_read(system, name, self._columns)), new)
+                read = pool.map(lambda name: self._make(_read(system, name, self._schema)), new)
                 self.held |= dict(zip(new, read, strict=True))
 
 
@@ -63,9 +66,9 @@ def _filesystem(opened: DeltaTable) -> Any:
     return PyFileSystem(DeltaStorageHandler.from_table(opened._table))
 
 
-def _read(files: Any, name: str, columns: list[str]) -> pa.Table:
+def _read(files: Any, name: str, schema: pa.Schema) -> pa.Table:
     with files.open_input_file(name) as file:
-        return pq.read_table(file, columns=columns)
+        return pq.read_table(file, columns=schema.names).select(schema.names).cast(schema)
 
 
 class Mirror:

@@ -84,3 +84,13 @@ def test_customers_are_found_in_the_version_asked_for(spark: SparkSession, setti
         ]  # fmt: skip
         assert found[0] == audience_row("c-7", locale=locale)
     assert memory.customers.find(pa.array([], pa.string()), versions[0]).to_pylist() == []
+
+
+def test_whom_the_snapshot_lacks_is_known_as_nobody(spark: SparkSession, settings: Settings) -> None:
+    lake, memory = DeltaLake(spark, settings.lake), Memory(Tables(settings.lake))
+    lake.ensure(AUDIENCE)
+    lake.replace(AUDIENCE, frame(spark, [audience_row("c-1")], AUDIENCE.schema()))
+    names = pa.array(["c-1", "nobody"])
+    found = pa.table({"name": names, "customer": memory.customers.find(names, lake.version(AUDIENCE))})
+    rows = spark.createDataFrame(found).orderBy("name").collect()
+    assert [row.customer and row.customer.customer_id for row in rows] == ["c-1", None]

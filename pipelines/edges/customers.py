@@ -1,13 +1,12 @@
 """The customers of a pinned snapshot, on the driver's disk: an epoch looks up a few among millions.
 
 Invariant: what is found is the snapshot's own row. The file is mapped and not loaded: memory holds the ids alone. One
-snapshot is kept; another one replaces it. The file is deleted when the process ends.
+snapshot is kept; another one replaces it.
 """
 
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,7 +24,6 @@ class Customers:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._folder = tempfile.TemporaryDirectory(prefix="carillon-customers-")
         self._version = -1
         self._ids: pa.Array = pa.array([], pa.large_string())
         self._rows: pa.Table = AUDIENCE.arrow_schema().empty_table()
@@ -45,13 +43,11 @@ class Customers:
     def _load(self, version: int) -> None:
         """Copy the snapshot to the disk, batch by batch."""
         schema = AUDIENCE.arrow_schema()
-        path = Path(self._folder.name) / f"{version}.arrow"
-        with pa.OSFile(str(path), "wb") as out, pa.ipc.new_file(out, schema) as writer:
-            for batch in self._tables.batches(AUDIENCE, version):
-                writer.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
-        self._rows = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        # Deleted as soon as it is mapped: the mapping outlives the name, and a driver that is killed leaves nothing.
+        with tempfile.NamedTemporaryFile(prefix="carillon-customers-", suffix=".arrow") as file:
+            with pa.OSFile(file.name, "wb") as out, pa.ipc.new_file(out, schema) as writer:
+                for batch in self._tables.batches(AUDIENCE, version):
+                    writer.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
+            self._rows = pa.ipc.open_file(pa.memory_map(file.name)).read_all()
         self._ids = self._rows["customer_id"].cast(pa.large_string()).combine_chunks()
         self._version = version
-        for old in Path(self._folder.name).iterdir():
-            if old != path:
-                old.unlink()

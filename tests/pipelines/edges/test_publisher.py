@@ -24,6 +24,7 @@ from pipelines.edges.progress import (
     NOTHING,
     TOPIC,
     FencedError,
+    ForeignMarkerError,
     MarkerKey,
     Position,
     ProgressUnreadableError,
@@ -258,3 +259,11 @@ def test_a_broker_that_does_not_lead_yet_is_asked_again(
     monkeypatch.setattr(progress, "AdminClient", Starting)
     assert marker(target, key) == Position(0, 0)
     assert answers == []
+
+
+def test_the_progress_of_another_lake_is_nobodys_to_go_on_from(target: PublishTarget, key: MarkerKey) -> None:
+    ours = replace(key, lake="lake-1")
+    assert publish_chunk(target, ours, Position(0, 0), [])
+    with pytest.raises(ForeignMarkerError, match=r"from another lake.*Nothing was published"):
+        publish_chunk(target, replace(key, lake="lake-2", term=9), Position(0, 0), [])
+    assert publish_chunk(target, ours, Position(0, 1), [])

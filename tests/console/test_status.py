@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -133,6 +134,8 @@ def test_a_run_from_its_beginning_to_its_end(traces: Traces) -> None:
 
 def test_the_newest_runs_and_the_streams(traces: Traces) -> None:
     traces.begin()
+    # S3 tells when an object was written to the second.
+    time.sleep(1.1)
     older, traces.run_id = traces.run, "r-2"
     traces.pipeline, newer = f"run-spring_letter-{traces.run_id}", "spring_letter/r-2"
     traces.begin()

@@ -37,14 +37,6 @@ def expected_of(shop: Shop) -> Day:
     return day
 
 
-class Clock(datetime):
-    """What the drivers of runs ask."""
-
-    @classmethod
-    def now(cls, tz: Any = None) -> Any:
-        return MOMENTS[-1].astimezone(tz)
-
-
 @pytest.mark.usefixtures("fresh_topics")
 def test_a_day_of_epochs_releases_and_runs(
     spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
@@ -54,7 +46,7 @@ def test_a_day_of_epochs_releases_and_runs(
     workspace = Workspace(spark, settings.model_copy(update={"decide": HOUSE}))
     workspace.promote(shop.people.values())
     workspace.publish(*shop.campaigns.values())
-    monkeypatch.setattr("pipelines.edges.scheduled.datetime", Clock)
+    monkeypatch.setattr("pipelines.edges.scheduled.now", lambda: MOMENTS[-1])
     for now, records in zip(MOMENTS, shop.records, strict=True):
         monkeypatch.setattr("pipelines.edges.stream._now", lambda now=now: now)
         if now != MOMENTS[0]:

@@ -86,8 +86,8 @@ def test_holdouts_are_uniform_sticky_and_independent_of_campaigns_and_variants(s
         name: holdout_points(pa.repeat(seed, len(names)), names).to_pylist()
         for name, seed in (("one", "win_back"), ("other", "letter"))
     }
-    drawn = zip(*points.values(), people["variant"].to_pylist(), strict=True)
-    rows = [Row(one=one, other=other, variant=given) for one, other, given in drawn]
+    drawn = zip(names.to_pylist(), *points.values(), people["variant"].to_pylist(), strict=True)
+    rows = [Row(c=name, one=one, other=other, variant=given) for name, one, other, given in drawn]
     tenths = {str(n): 1 for n in range(10)}
     assert all(0 <= row.one < HOLDOUT_POINTS for row in rows)
     for name in ("one", "other"):

@@ -117,7 +117,7 @@ def test_a_run_is_paused_in_its_middle_goes_on_and_is_cancelled(scene: Scene) ->
     "step",
     [
         "pipelines.units.UnitRunner.publish",
-        "pipelines.units.UnitRunner._record_failures",
+        "pipelines.publication.render_failures",
         "pipelines.edges.manifests.ManifestStore.finish",
     ],
 )

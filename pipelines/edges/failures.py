@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 
 from pipelines.edges.progress import FencedError, ForeignMarkerError, ProgressUnreadableError
 from pipelines.edges.publisher import ProducerFencedError, PublishError
-from pipelines.errors import InputError, ServerError
+from pipelines.errors import FILE_GONE, InputError, ServerError
 
 #: The last line of a Python trace: `package.module.Name: message`.
 _RAISED = re.compile(r"^(?:[\w.]+\.)?(\w+): (.*)$", re.MULTILINE)
@@ -46,8 +46,7 @@ _GONE = (
         re.compile(
             r"(?:FileNotFoundException|FILE_NOT_EXIST\S*|FILE_NOT_FOUND\S*)[^\n]*?(s3a?://\S+|file:/\S+)"
         ),
-        "a data file of the lake is gone: {0}. Restore it and start again; if it belongs to the audience, build a new "
-        "snapshot with `./spark-submit.sh build_audience`.",
+        FILE_GONE,
     ),
 )
 #: Java and Python say it in the same words.

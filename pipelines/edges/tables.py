@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from conf import Lake
-from pipelines.errors import ServerError
+from pipelines.errors import FILE_GONE, InputError, ServerError
 from schemas.tables import Table
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ class Tables:
         except TableNotFoundError:
             raise
         except (DeltaError, OSError) as error:
+            if gone := _GONE.search(str(error)):
+                raise InputError(FILE_GONE.format(f"s3a://{self._lake.bucket}/{gone.group(1)}")) from None
             raise ServerError(
                 f"the table '{table.name}' in {self._lake.root} cannot be used: {str(error)[:300]}. "
                 "Check lake.endpoint_url, lake.root and the credentials."

@@ -6,6 +6,7 @@ A commit is made with `If-None-Match`, as those of Spark are (ADR 2), so that bo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +26,9 @@ _READERS = 8
 _ATTEMPTS = 8
 
 _Answer = TypeVar("_Answer")
+
+#: How delta-rs says that a file is not there.
+_GONE = re.compile(r"Object at location (\S+\.parquet) not found")
 
 
 class Tables:

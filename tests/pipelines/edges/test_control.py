@@ -22,7 +22,7 @@ from tests.pipelines.edges.workspace import Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
 # So many transactions of two that a run outlasts the second that a task may take to see an order.
-PEOPLE = 900
+PEOPLE = 3_000
 
 
 class Scene(Workspace):

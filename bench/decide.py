@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import time
@@ -23,6 +22,7 @@ from pyspark.sql import SparkSession
 
 import conf
 from bench.population import CAMPAIGNS, audience, holds, records
+from bench.report import write_figures
 from conf.spark import spark_conf
 from embedded.servers import EmbeddedServers
 from pipelines.books import Books
@@ -202,10 +202,7 @@ def main(arguments: list[str]) -> int:
         found = measure(bench, sizes, runs, parsed.holds, parsed.rounds)
         found["peak_memory_mb"] = peak_memory_mb(os.getpid())
         bench.spark.stop()
-    found["machine"] = {"cpus": os.cpu_count(), "system": platform.platform(), "load": os.getloadavg()[0]}
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(found), flush=True)
+    write_figures(OUT, found)
     return 0
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
 import conf
+from bench.report import write_figures
 from embedded.servers import EmbeddedServers
 from pipelines.decide import GATES, HOLDS
 from pipelines.edges.objects import ObjectStore
@@ -229,10 +229,7 @@ def main(arguments: list[str]) -> int:
         found: dict[str, Any] = {**filled, "seconds": ask_all(environment, parsed.rounds)}
         found["compact_s"] = ask(environment, 1, "compact")["first_s"]
         found["seconds_compacted"] = ask_all(environment, parsed.rounds)
-    found["machine"] = {"cpus": os.cpu_count(), "system": platform.platform(), "load": os.getloadavg()[0]}
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(found), flush=True)
+    write_figures(OUT, found)
     return 0
 
 

@@ -52,6 +52,14 @@ class Report:
         )
 
 
+def write_figures(path: Path, found: dict[str, Any]) -> None:
+    """Write and print figures that were measured in one go, with the machine and its load."""
+    found["machine"] = {"cpus": os.cpu_count(), "system": platform.platform(), "load": os.getloadavg()[0]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(found), flush=True)
+
+
 def machine() -> dict[str, Any]:
     """What this was measured on."""
     found: dict[str, str] = {}

@@ -78,7 +78,9 @@ class Recorder:
                 decided = self._decide_in_turn(unit, manifest, known, work, asked)
             else:
                 decided = self._decide(unit, manifest, known, False, work, asked)
-                self._append(LEDGER, decided.rows, f"{self.app_id}/decide", unit)
+                if not self._append(LEDGER, decided.rows, f"{self.app_id}/decide", unit):
+                    # A second driver was first, and may have known less or more: its rows count.
+                    decided = None
             reach("after-ledger")
         if decided is None or not decided.is_few:
             decided = self.recorded(unit, manifest, work.is_large)
@@ -109,11 +111,12 @@ class Recorder:
             if changes is not None:
                 self._append(changed, changes.toArrow(), self.app_id, unit)
 
-    def _append(self, where: Table, rows: DataFrame | pa.Table, app_id: str, unit: int) -> None:
+    def _append(self, where: Table, rows: DataFrame | pa.Table, app_id: str, unit: int) -> bool:
+        """Whether these rows are in the table now, as far as the driver that holds them can know."""
         if isinstance(rows, DataFrame):
             self.lake.append_once(where, rows, app_id, unit)
-        elif rows.num_rows:
-            self.lake.append_few(where, rows, app_id, unit)
+            return True
+        return not rows.num_rows or self.lake.append_few(where, rows, app_id, unit)
 
     def _is_recorded(self, unit: int, manifest: Manifest) -> bool:
         """Whether an earlier attempt has decided. A unit whose decisions were made in a turn has no transaction of its

@@ -56,10 +56,7 @@ def _has_address(rows: Rows) -> pa.Array:
 
 
 def _invalid_channels(rows: Rows) -> pa.Array:
-    def joined(channels: pa.Array) -> pa.Array:
-        return pc.fill_null(pc.binary_join(channels, ","), "")
-
-    return joined(rows.customer("invalid_channels"))
+    return pc.fill_null(pc.binary_join(rows.customer("invalid_channels"), ","), "")
 
 
 def _is_valid_address(rows: Rows) -> pa.Array:
@@ -91,7 +88,7 @@ def _takes_part(share: str, seed: Callable[[Rows], pa.Array]) -> Callable[[Rows]
         bound = rows.rule(share) or 0
         if not bound:
             return rows.all(True)
-        return pc.greater_equal(holdout_points(seed(rows), rows.column("customer_id")), bound)
+        return pc.greater_equal(_points(rows, share, seed), bound)
 
     return passes
 
@@ -101,10 +98,18 @@ def _drawn(share: str, seed: Callable[[Rows], pa.Array]) -> Callable[[Rows], pa.
         bound = rows.rule(share) or 0
         if not bound:
             return rows.all(None, pa.string())
-        points = pc.cast(holdout_points(seed(rows), rows.column("customer_id")), pa.string())
+        points = pc.cast(_points(rows, share, seed), pa.string())
         return pc.binary_join_element_wise(points, f" of {HOLDOUT_POINTS}, held out below {bound}", "")
 
     return shows
+
+
+def _points(rows: Rows, share: str, seed: Callable[[Rows], pa.Array]) -> pa.Array:
+    """Drawn once, for the verdict and for its evidence."""
+    name = f"{share}.points"
+    if name not in rows.computed:
+        rows.computed[name] = holdout_points(seed(rows), rows.column("customer_id"))
+    return rows.computed[name]
 
 
 def _own_seed(rows: Rows) -> pa.Array:

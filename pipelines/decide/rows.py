@@ -99,10 +99,6 @@ class Rows:
         """The same value for every row."""
         return pa.repeat(pa.scalar(value, kind), len(self))
 
-    def map(self, convert: Callable[[Any], Any], name: str, kind: pa.DataType) -> pa.Array:
-        """A function of one column, called once for each distinct value, null included."""
-        return map_distinct(convert, self.column(name), kind)
-
 
 def map_distinct(convert: Callable[[Any], Any], values: pa.Array, kind: pa.DataType) -> pa.Array:
     """A function of an array's values, called once for each distinct one, null included."""

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from pipelines.campaigns.hours import QUIET, WINDOW
 from pipelines.decide import clock as clocks
-from pipelines.decide.rows import Rows
+from pipelines.decide.rows import Rows, map_distinct
 
 #: Where nothing else is known.
 LAST_ZONE = "UTC"
@@ -29,20 +29,13 @@ _ZONE_FACTS = pa.struct([(name, TIMESTAMP if name == "opens_at" else pa.string()
 def add_times(rows: Rows) -> None:
     """Compute `zone`, `shown` (the local clock as text, null when no rule asks), `held_by`, `opens_at`, `excluded_by`,
     `deadline` and `delayed_until`."""
-    own = rows.customer("time_zone")
-    facts = _map_zones(rows, own)
+    facts = map_distinct(lambda zone: _zone_facts(rows, zone), rows.customer("time_zone"), _ZONE_FACTS)
     for name in _SHOWN:
         rows.computed[name] = pc.struct_field(facts, name)
     rows.computed["deadline"] = _deadline(rows)
     rows.computed["delayed_until"] = _delays(rows)
     until = rows.computed["delayed_until"]
     rows.computed["is_delayed"] = pc.fill_null(pc.greater(until, pa.scalar(rows.clock, TIMESTAMP)), False)
-
-
-def _map_zones(rows: Rows, zones: pa.Array) -> pa.Array:
-    encoded = pc.dictionary_encode(zones, null_encoding="encode")
-    facts = [_zone_facts(rows, name) for name in encoded.dictionary.to_pylist()]
-    return pa.array(facts, type=_ZONE_FACTS).take(encoded.indices)
 
 
 def _zone_facts(rows: Rows, own: str | None) -> dict[str, Any]:

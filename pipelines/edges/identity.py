@@ -6,7 +6,7 @@ Invariant: two lakes never have the same one, because it is the id that Delta dr
 from __future__ import annotations
 
 from pipelines.edges.lake import DeltaLake
-from pipelines.edges.objects import ObjectStore
+from pipelines.edges.objects import ObjectStore, canonical_json
 from schemas.tables import table
 
 _NAME = "pointers/lake.json"
@@ -16,7 +16,7 @@ def lake_identity(objects: ObjectStore, lake: DeltaLake) -> str:
     """The identity; made when the lake has none. The ledger is there."""
     known = objects.read_json(_NAME)
     if known is None:
-        objects.create_json(_NAME, {"id": lake.table_id(table("ledger"))})
+        objects.create(_NAME, canonical_json({"id": lake.table_id(table("ledger"))}))
         known = objects.read_json(_NAME)
     assert known is not None
     return str(known["id"])

@@ -110,11 +110,12 @@ class DeltaLake:
             if not self.has_appended(table, app_id, unit):
                 raise
 
-    def append_few(self, table: Table, rows: pa.Table, app_id: str, unit: int) -> None:
-        """As `append_once`, for rows that the driver holds: a tenth of a second, where Spark's write takes one."""
+    def append_few(self, table: Table, rows: pa.Table, app_id: str, unit: int) -> bool:
+        """As `append_once`, for rows that the driver holds: a tenth of a second, where Spark's write takes one. Whether
+        these rows were appended."""
         if self.version(table) < 0:
             self.ensure(table)
-        self.tables.append_once(table, rows, app_id, unit)
+        return self.tables.append_once(table, rows, app_id, unit)
 
     def append_nothing(self, table: Table, app_id: str, unit: int) -> None:
         """Commit no rows under this app id and unit, so that an append of an earlier unit is skipped from now on."""

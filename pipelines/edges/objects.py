@@ -72,9 +72,6 @@ class ObjectStore:
         except _AlreadyThereError:
             return self.read(name) == content
 
-    def create_json(self, name: str, document: dict[str, Any]) -> bool:
-        return self.create(name, canonical_json(document))
-
     def delete(self, name: str) -> None:
         try:
             self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)

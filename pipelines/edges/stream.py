@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -142,7 +141,7 @@ class TriggeredStream:
         try:
             assert self._releaser is not None
             assert self._term is not None
-            clock = _now()
+            clock = now()
             if not self._releaser.is_due(clock):
                 return False
             self._term.check()
@@ -162,7 +161,7 @@ class TriggeredStream:
         try:
             result = runner.run(
                 epoch,
-                _now(),
+                now(),
                 None,
                 lambda spark, manifest, versions, _: make_epoch_work(
                     decoded, spark, manifest, versions, self._settings.decide, runner.holds
@@ -185,11 +184,6 @@ class TriggeredStream:
         return UnitRunner(
             spark or self._spark, self._settings, pipeline, incarnation, self._term.number, self._memory
         )
-
-
-def _now() -> datetime:
-    """The one reading of the clock: of an epoch or a release, pinned in its manifest."""
-    return now()
 
 
 class _StoppedError(Exception):

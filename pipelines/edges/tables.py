@@ -89,8 +89,9 @@ class Tables:
             opened.update_incremental()
             return opened
 
-    def append_once(self, table: Table, rows: pa.Table, app_id: str, unit: int) -> None:
-        """Append unless this app id has appended this unit, or a later one, before or meanwhile. The table is there."""
+    def append_once(self, table: Table, rows: pa.Table, app_id: str, unit: int) -> bool:
+        """Append unless this app id has appended this unit, or a later one, before or meanwhile. Whether these rows
+        were appended; the table is there."""
         from deltalake import CommitProperties, Transaction, write_deltalake
         from deltalake.exceptions import CommitFailedError
 
@@ -106,11 +107,12 @@ class Tables:
                         mode="append",
                         commit_properties=CommitProperties(app_transactions=[transaction]),
                     )
-                    return
+                    return True
                 except CommitFailedError:
                     # Somebody has committed under this app id meanwhile: this unit, or another one.
                     if self.version(table) == before:
                         raise
+        return False
 
     def has_appended(self, table: Table, app_id: str, unit: int) -> bool:
         """Whether `append_once` of this app id and unit, or of a later one, has been committed."""

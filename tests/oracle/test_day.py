@@ -48,7 +48,7 @@ def test_a_day_of_epochs_releases_and_runs(
     workspace.publish(*shop.campaigns.values())
     monkeypatch.setattr("pipelines.edges.scheduled.now", lambda: MOMENTS[-1])
     for now, records in zip(MOMENTS, shop.records, strict=True):
-        monkeypatch.setattr("pipelines.edges.stream._now", lambda now=now: now)
+        monkeypatch.setattr("pipelines.edges.stream.now", lambda now=now: now)
         if now != MOMENTS[0]:
             # What is due is released before anything else arrives; otherwise the two come in any order.
             assert [report["pipeline"] for report in workspace.run()] == ["triggered-holds"]

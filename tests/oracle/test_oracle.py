@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import hypothesis
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from pipelines.decide import Unit, decide
 from pipelines.decide.policy import policy_row
 from tests.builders import arrow, joined_schema
 from tests.oracle.decisions import Scenario, Verdict, expect
+from tests.oracle.drawing import draw_times
 from tests.oracle.scenarios import scenarios
 
 COUNT = 2_000
@@ -21,20 +18,7 @@ COUNT = 2_000
 def generate(count: int) -> list[Scenario]:
     """So many scenarios, the same each time. Nothing is shrunk."""
     made: list[Scenario] = []
-
-    @settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=[hypothesis.Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @hypothesis.seed(20260301)
-    @given(st.data())
-    def collect(data: st.DataObject) -> None:
-        made.append(data.draw(scenarios(len(made))))
-
-    collect()
+    draw_times(count, 20260301, lambda data: made.append(data.draw(scenarios(len(made)))))
     return made
 
 

@@ -48,7 +48,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Sets what the stream's clock shows."""
 
     def set_clock(moment: datetime) -> None:
-        monkeypatch.setattr("pipelines.edges.stream._now", lambda: moment)
+        monkeypatch.setattr("pipelines.edges.stream.now", lambda: moment)
 
     return set_clock
 

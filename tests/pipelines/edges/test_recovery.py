@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
 from conf import Settings
 from pipelines.edges.checkpoint import CheckpointError
+from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.recovery import find_unfinished
 from pipelines.errors import ServerError
-from schemas.tables import table
+from schemas.tables import Table, table
 from tests.builders import make_campaign, trigger
 from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
 
@@ -189,3 +191,26 @@ def test_an_older_copy_of_the_ledger_is_refused(workspace: Workspace) -> None:
         CheckpointError, match=f"ledger of this lake has version 0, .* version {kept - 1}: it was lost"
     ):
         workspace.run()
+
+
+def test_of_two_drivers_that_decide_a_unit_the_first_ones_rows_are_published(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.send(TRIGGERS, trigger("t-1"), trigger("t-2", customer_id="c-2"))
+    append = DeltaLake.append_few
+
+    def be_second(self: DeltaLake, where: Table, rows: pa.Table, app_id: str, unit: int) -> bool:
+        if where.name == "ledger":
+            # The other driver knew of a withdrawal that this one has not met.
+            met = rows.to_pylist()
+            for row in met:
+                if row["source_id"] == "t-2":
+                    row |= {"decision": "excluded", "reason": "no_consent"}
+            assert append(self, where, pa.Table.from_pylist(met, rows.schema), app_id, unit)
+        return append(self, where, rows, app_id, unit)
+
+    monkeypatch.setattr("pipelines.edges.lake.DeltaLake.append_few", be_second)
+    (result,) = workspace.run()
+    assert result["campaigns"]["welcome"]["sms"]["published"] == 1
+    assert result["campaigns"]["welcome"]["sms"]["excluded"] == {"no_consent": 1}
+    workspace.check()

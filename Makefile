@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 CUSTOMERS ?= 20000
 DRILLS ?=
 BENCH ?=
+WORKERS ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
 # Another list of requirements is another stamp, so that .venv is brought up to date exactly when needed.
@@ -41,11 +42,11 @@ demo: jars  ## the whole pipeline on real servers; CUSTOMERS=20000
 dev: jars  ## Kafka and S3 on loopback until Ctrl-C
 	@$(BIN)/carillon dev
 
-test: jars  ## every test
-	@$(BIN)/python -m pytest
+test: jars  ## every test, in two processes with servers and a session each; WORKERS=2
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: venv  ## the tests that need neither Spark nor servers
-	@$(BIN)/python -m pytest -m "not spark and not integration"
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not spark and not integration"
 
 lint: venv  ## ruff
 	@$(BIN)/ruff check .

@@ -62,6 +62,8 @@ setup(
             "minijinja",
             "mypy",
             "pytest",
+            "pytest-timeout",
+            "pytest-xdist",
             "ruff",
             "types-PyYAML",
             "types-jsonschema",

@@ -35,6 +35,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.spark)
         if "servers" in fixtures:
             item.add_marker(pytest.mark.integration)
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        # The long ones first, so that no worker is left with one of them while the other has nothing to do.
+        items.sort(
+            key=lambda item: not {"spark", "integration"} & {mark.name for mark in item.iter_markers()}
+        )
 
 
 @pytest.fixture(scope="session")

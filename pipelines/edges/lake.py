@@ -7,7 +7,7 @@ per (pipeline, incarnation, table, stage): Delta silently skips a version that i
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from delta.exceptions import (
     ConcurrentAppendException,
@@ -20,6 +20,7 @@ from delta.exceptions import (
     ProtocolChangedException,
 )
 from delta.tables import DeltaTable
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -41,6 +42,8 @@ _CONFLICTS = (
     MetadataChangedException,
     ProtocolChangedException,
 )
+#: What Delta says when a first commit appears between its look at the log and its look at the folder.
+_CREATED_MEANWHILE = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
 
 
 class DeltaLake:
@@ -56,21 +59,23 @@ class DeltaLake:
 
     def ensure(self, table: Table) -> None:
         """Create the table when it is not there; a column that was declared since is added to one that is."""
-        if DeltaTable.isDeltaTable(self.spark, self.path(table)):
-            self._add_columns(table)
+        opened = self.tables.newest(table)
+        if opened is not None:
+            self._add_columns(table, {field.name for field in opened.schema().fields})
             return
+        # By Spark: of two drivers that create it at once, delta-rs lets the later one give it another id.
         builder = (
             DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(table.schema())
         )
         try:
             builder.partitionedBy(*table.partition_by).execute()
-        except _CONFLICTS:
+        except (*_CONFLICTS, AnalysisException) as error:
             # Another driver began with the same empty lake, and was first.
-            if self.version(table) < 0:
+            is_race = not isinstance(error, AnalysisException) or error.getCondition() == _CREATED_MEANWHILE
+            if not is_race or self.version(table) < 0:
                 raise
 
-    def _add_columns(self, table: Table) -> None:
-        there = set(self._snapshot(table).schema().fieldNames())
+    def _add_columns(self, table: Table, there: set[str]) -> None:
         missing = [f"`{c.name}` {c.type}" for c in table.columns if c.name not in there]
         if missing:
             self.spark.sql(f"ALTER TABLE delta.`{self.path(table)}` ADD COLUMNS ({', '.join(missing)})")
@@ -80,8 +85,10 @@ class DeltaLake:
         return self.tables.version(table)
 
     def table_id(self, table: Table) -> str:
-        """The id that Delta drew when the table was made."""
-        return str(self._snapshot(table).metadata().id())
+        """The id that Delta drew when the table was made; the table is there."""
+        opened = self.tables.newest(table)
+        assert opened is not None
+        return str(opened.metadata().id)
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """The table, at the version where one is given; columns in the order of the contract, null where a version is
@@ -145,10 +152,3 @@ class DeltaLake:
     def last_appended(self, table: Table, app_id: str) -> int:
         """The last unit that was appended once by this app id; -1 for none."""
         return self.tables.last_appended(table, app_id)
-
-    def _snapshot(self, table: Table) -> Any:
-        """Delta's newest view of the table: one read of its log, no Spark job."""
-        jvm = self.spark._jvm
-        assert jvm is not None
-        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(table))
-        return log.update(False, jvm.scala.Option.empty(), jvm.scala.Option.empty())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -42,12 +42,14 @@ class Scene(Workspace):
 
 
 @pytest.fixture
-def scene(spark: SparkSession, settings: Settings) -> Scene:
+def scene(spark: SparkSession, settings: Settings) -> Iterator[Scene]:
     made = Scene(spark, settings)
     made.set_transaction(2)
     made.promote(people(*[f"c-{number}" for number in range(PEOPLE)]))
     made.publish(scheduled_campaign(channels=["sms"]))
-    return made
+    yield made
+    # A run that a failed test has left paused would keep the executors from every later test.
+    made.control.cancel()
 
 
 class Running:
@@ -200,10 +202,10 @@ def test_a_run_tells_how_far_it_is(scene: Scene, monkeypatch: pytest.MonkeyPatch
     )
     begun.start()
     name = f"run letter/{scene.run_id}"
-    wait_until(lambda: any(line.startswith(f"{name} is paused: 0 of {PEOPLE} published") for line in lines))
+    wait_until(lambda: any(line.startswith(f"{name} is paused: 0 of {PEOPLE:,} published") for line in lines))
     scene.control.resume()
     begun.join(240.0)
-    assert any(re.match(rf"{name}: \d+ of {PEOPLE} published, \d+/s, \d+ s left", line) for line in lines), (
-        lines
-    )
+    assert any(
+        re.match(rf"{name}: [\d,]+ of {PEOPLE:,} published, [\d,]+/s, \d+ s left", line) for line in lines
+    ), lines
     assert not scene.objects.list("heartbeats/")

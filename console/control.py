@@ -1,7 +1,7 @@
-"""`carillon pause`, `resume`, `cancel`: what an operator wants of a run that has begun.
+"""`carillon pause`, `resume`, `cancel`: what an operator wants of a run that has begun, or of a campaign.
 
-Invariant: a command only writes down the wish; the run's publishing tasks look at it between two transactions, at most
-once a second. A cancellation cannot be taken back.
+Invariant: a command only writes down the wish; a run's publishing tasks look at it between two transactions, at most
+once a second, a stream with each epoch. A cancellation cannot be taken back.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ import typer
 
 if TYPE_CHECKING:
     from pipelines.edges.control import RunControl
+    from pipelines.edges.pauses import CampaignPauses
 
+_NAME = Annotated[
+    str, typer.Argument(metavar="RUN", help="CAMPAIGN/RUN_ID, or CAMPAIGN for all that comes of it.")
+]
 _RUN = Annotated[str, typer.Argument(metavar="RUN", help="CAMPAIGN/RUN_ID, as `carillon status` shows it.")]
 _ENV = Annotated[str, typer.Option(help="Environment of conf/.")]
 
@@ -24,10 +28,17 @@ def register(app: typer.Typer) -> None:
     app.command("cancel")(cancel)
 
 
-def pause(run: _RUN, env: _ENV = "local") -> None:
-    """Let a run wait before its next transaction, also when it is started again, until it is resumed."""
+def pause(run: _NAME, env: _ENV = "local") -> None:
+    """Let a run wait before its next transaction, also when it is started again, until it is resumed; or let a
+    campaign be sent to nobody from the next epoch on: whoever would get it is recorded, as excluded."""
     from pipelines.errors import InputError
 
+    if "/" not in run:
+        _campaign(run, env).pause(run, "by an operator")
+        print(
+            f"campaign {run} is paused from the next epoch on; `carillon resume {run}` lets it be sent again"
+        )
+        return
     control = _control(run, env)
     if control.wanted() == "cancel":
         raise InputError(f"run '{run}' was cancelled, which is final: it cannot be paused.")
@@ -35,10 +46,14 @@ def pause(run: _RUN, env: _ENV = "local") -> None:
     print(f"run {run} is to pause; `carillon resume {run}` lets it go on")
 
 
-def resume(run: _RUN, env: _ENV = "local") -> None:
-    """Let a paused run go on where it was."""
+def resume(run: _NAME, env: _ENV = "local") -> None:
+    """Let a paused run go on where it was, or a campaign be sent again."""
     from pipelines.errors import InputError
 
+    if "/" not in run:
+        _campaign(run, env).resume(run)
+        print(f"campaign {run} is sent again from the next epoch on, unless its own file says paused")
+        return
     control = _control(run, env)
     if control.wanted() == "cancel":
         raise InputError(
@@ -55,6 +70,24 @@ def cancel(run: _RUN, env: _ENV = "local") -> None:
         f"run {run} is cancelled: what is not published is recorded as cancelled by its driver; if that was ended, "
         "start it once more with the same run id"
     )
+
+
+def _campaign(campaign_id: str, env: str) -> CampaignPauses:
+    """The pauses, of which the campaign's is one. Raises `InputError` when no such campaign is published."""
+    from conf import load
+    from pipelines.edges.campaign_store import CampaignStore
+    from pipelines.edges.objects import ObjectStore
+    from pipelines.edges.pauses import CampaignPauses
+    from pipelines.errors import InputError
+
+    objects = ObjectStore(load(env).lake)
+    published = sorted(CampaignStore(objects).active_digests())
+    if campaign_id not in published:
+        raise InputError(
+            f"no campaign '{campaign_id}' is published in this lake. Published: {', '.join(published) or 'none'}. A "
+            "run is named as CAMPAIGN/RUN_ID."
+        )
+    return CampaignPauses(objects)
 
 
 def _control(run: str, env: str) -> RunControl:

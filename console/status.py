@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from pipelines.edges.status import RunStatus, StatusReader, StreamStatus
+    from pipelines.edges.status import PausedCampaign, RunStatus, StatusReader, StreamStatus
 
 _EVERY_S = 1.0
 _RUN_TITLES = ("run", "state", "planned", "published", "remaining", "rate", "left", "began")
@@ -48,11 +48,11 @@ def status(
     try:
         if run is None:
             now = datetime.now(timezone.utc)
-            show(reader.runs(count, now), reader.streams(now), as_json)
+            show(reader.runs(count, now), reader.streams(now), reader.paused(), as_json)
         elif watch:
             _follow(reader, run, as_json)
         else:
-            show([reader.run(run, datetime.now(timezone.utc))], [], as_json)
+            show([reader.run(run, datetime.now(timezone.utc))], [], [], as_json)
     finally:
         reader.close()
 
@@ -74,16 +74,27 @@ def _follow(reader: StatusReader, run: str, as_json: bool) -> None:
         time.sleep(_EVERY_S)
 
 
-def show(runs: Sequence[RunStatus], streams: Sequence[StreamStatus], as_json: bool) -> None:
+def show(
+    runs: Sequence[RunStatus],
+    streams: Sequence[StreamStatus],
+    paused: Sequence[PausedCampaign],
+    as_json: bool,
+) -> None:
     """Print them."""
     if as_json:
-        for document in (*[one.to_dict() for one in runs], *[one.to_dict() for one in streams]):
+        documents = [one.to_dict() for one in runs] + [one.to_dict() for one in streams]
+        for document in documents + [one.to_dict() for one in paused]:
             print(json.dumps(document, ensure_ascii=False))
         return
     _table(_RUN_TITLES, [row_of(one) for one in runs], "no run has begun in this lake")
     if streams:
         print()
-        _table(_STREAM_TITLES, [_stream_row(one) for one in streams], "")
+        _table(_STREAM_TITLES, [_stream_row(row) for row in streams], "")
+    for fused in (row for row in runs if row.fuse):
+        print(f"run {fused.run} is paused: its fuse has blown, {fused.fuse}")
+    for pause in paused:
+        version = f" (version {pause.version[:12]})" if pause.version else ""
+        print(f"campaign {pause.paused_campaign}{version} is paused: {pause.why}")
 
 
 def row_of(one: RunStatus) -> tuple[str, ...]:

@@ -90,6 +90,12 @@ class Books:
                 "keep the ledger and the manifest of this unit, and report it."
             )
 
+    def messages(self, campaign_id: str) -> tuple[int, Counter[str]]:
+        """How many messages of a campaign were published, and how many were not for which reason of failure."""
+        lines = [line for (name, _), line in self.lines.items() if name == campaign_id]
+        failed = sum((line.failed for line in lines), Counter())
+        return sum(line.published for line in lines), failed
+
     def excluded(self, reason: str) -> int:
         """How many were excluded for this reason."""
         return sum(line.excluded[reason] for line in self.lines.values())

@@ -13,14 +13,13 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.accounts import ACCOUNT_COLUMNS, FAILURE_COLUMNS
 from pipelines.books import Books
 from pipelines.corrections import render_failures
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.lake import DeltaLake
 from pipelines.lanes import publish_order
 from pipelines.publishing import (
-    ACCOUNT_COLUMNS,
-    FAILURE_COLUMNS,
     PUBLISHED_COLUMNS,
     PublishPlan,
     publish_few,

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf import Channels
+from pipelines.accounts import ACCOUNT, AccountRow, as_account, cancelled_account
 from pipelines.ahead import ahead
 from pipelines.batches import BatchScope, SendBatch, cut_batches
 from pipelines.campaigns import Campaign
@@ -31,6 +32,7 @@ from pipelines.edges.publisher import (
     cancel_unit,
     publish_chunk,
 )
+from pipelines.fuse import RunFuses
 from pipelines.lanes import URGENT, lane, sort_to_publish
 from pipelines.links import LinkSettings
 from pipelines.payloads import render_payloads
@@ -52,30 +54,6 @@ PUBLISHED_COLUMNS = (
     "campaign_version",
     "channel",
 )
-
-#: The account of a task; one row per (chunk, campaign version, channel) for 'published', one per message for others.
-ACCOUNT_COLUMNS = (
-    "outcome string, send_partition int, chunk int, campaign_id string, channel string, messages long, batches long, "
-    "bytes long, message_id string, reason string, detail string"
-)
-_ACCOUNT = pa.schema(
-    [
-        ("outcome", pa.string()),
-        ("send_partition", pa.int32()),
-        ("chunk", pa.int32()),
-        ("campaign_id", pa.string()),
-        ("channel", pa.string()),
-        ("messages", pa.int64()),
-        ("batches", pa.int64()),
-        ("bytes", pa.int64()),
-        ("message_id", pa.string()),
-        ("reason", pa.string()),
-        ("detail", pa.string()),
-    ]
-)
-#: Of the account: what a correction of the ledger is made of.
-FAILURE_COLUMNS = ("message_id", "outcome", "reason", "detail")
-AccountRow = tuple[str, int, int, str, str, int, int, int, str | None, str | None, str | None]
 
 #: More than there are cores, since a commit is mostly waiting.
 _WAITING_AT_ONCE = 8
@@ -125,7 +103,7 @@ def publish_few(plan: PublishPlan, rows: pa.Table) -> pa.Table:
         partitions.append(own.combine_chunks().to_batches())
     with ThreadPoolExecutor(_WAITING_AT_ONCE) as pool:
         accounts = list(pool.map(lambda batches: _insist(task, batches), partitions))
-    return pa.Table.from_batches([batch for batches in accounts for batch in batches], schema=_ACCOUNT)
+    return pa.Table.from_batches([batch for batches in accounts for batch in batches], schema=ACCOUNT)
 
 
 def _insist(task: Task, batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
@@ -151,20 +129,22 @@ def publish_task(plan: PublishPlan) -> Task:
     send_partition, campaign_id, campaign_version, channel and those of `CompiledCampaign.assemble`."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        is_ended = Event()
+        is_ended, fuses = Event(), RunFuses(plan.control, plan.campaigns.values())
         for index, chunk, made in ahead(_make_chunks(plan, batches, is_ended)):
             position = Position(plan.unit, index)
             if plan.control is not None and watch(plan.control).wait_while_paused() == "cancel":
                 is_ended.set()
                 key = plan.key(chunk["send_partition"][0].as_py())
                 if position > cancel_unit(plan.target, key, plan.unit):
-                    yield _cancel(plan, chunk, index)
+                    yield cancelled_account(chunk, index, plan.campaigns)
                     continue
             try:
-                yield _publish(plan, chunk, index, made or _make(plan, chunk, index))
+                made = made or _make(plan, chunk, index)
+                yield _publish(plan, chunk, index, made)
+                fuses.mind(made.account)
             except UnitCancelledError:
                 is_ended.set()
-                yield _cancel(plan, chunk, index)
+                yield cancelled_account(chunk, index, plan.campaigns)
 
     return run
 
@@ -177,39 +157,11 @@ def _make_chunks(
         yield index, chunk, None if is_ended.is_set() else _make(plan, chunk, index)
 
 
-def _cancel(plan: PublishPlan, chunk: pa.Table, index: int) -> pa.RecordBatch:
-    """The account of a chunk that will never be published: one row per message."""
-    reason, rows = reason_named("cancelled_run"), chunk.num_rows
-    names = pa.array(
-        [plan.campaigns[version].campaign_id for version in chunk["campaign_version"].to_pylist()]
-    )
-    columns = {
-        "outcome": pa.repeat(reason.decision, rows),
-        "send_partition": chunk["send_partition"].combine_chunks(),
-        "chunk": pa.repeat(index, rows),
-        "campaign_id": names,
-        "channel": chunk["channel"].combine_chunks(),
-        "messages": pa.repeat(1, rows),
-        "batches": pa.repeat(0, rows),
-        "bytes": pa.repeat(0, rows),
-        "message_id": chunk["message_id"].combine_chunks(),
-        "reason": pa.repeat(reason.code, rows),
-        "detail": pa.nulls(rows, pa.string()),
-    }
-    return pa.RecordBatch.from_arrays(
-        [columns[field.name].cast(field.type) for field in _ACCOUNT], schema=_ACCOUNT
-    )
-
-
 def _publish(plan: PublishPlan, chunk: pa.Table, index: int, made: _Made) -> pa.RecordBatch:
     """The account of a chunk that is published now, or was before."""
     key = plan.key(chunk["send_partition"][0].as_py())
     publish_chunk(plan.target, key, Position(plan.unit, index), made.records)
-    columns = list(zip(*made.account, strict=True))
-    return pa.RecordBatch.from_arrays(
-        [pa.array(column, type=field.type) for column, field in zip(columns, _ACCOUNT, strict=True)],
-        schema=_ACCOUNT,
-    )
+    return as_account(made.account)
 
 
 def _make(plan: PublishPlan, chunk: pa.Table, index: int) -> _Made:

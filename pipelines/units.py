@@ -27,12 +27,14 @@ from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
+from pipelines.edges.pauses import CampaignPauses
 from pipelines.edges.plans import PlanStore
 from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
 from pipelines.edges.rates import Rates
 from pipelines.edges.tables import Tables
 from pipelines.edges.terms import driver_name
+from pipelines.fuse import FuseCounter
 from pipelines.links import link_settings
 from pipelines.match import check_conditions
 from pipelines.publication import Publication
@@ -67,6 +69,8 @@ class UnitRunner:
         self.objects = ObjectStore(settings.lake)
         self.campaigns = CampaignStore(self.objects)
         self.manifests = ManifestStore(self.objects)
+        self._pauses = CampaignPauses(self.objects)
+        self._fuses: dict[str, FuseCounter] = {}
         memory = memory or Memory(Tables(settings.lake))
         self.lake = DeltaLake(spark, settings.lake, memory.tables)
         self.app_id = f"{pipeline}/{incarnation}"
@@ -111,20 +115,30 @@ class UnitRunner:
         campaigns = list(versions.values())
         decided = self.recorder.record(unit, manifest, is_new, work, campaigns, books)
         self.publish(unit, manifest, versions, decided, books)
+        blown = self._mind_fuses(versions, books) if decided.is_few else {}
         refused = self._publish_dead_letters(unit, work.dead_letters)
-        return self.conclude(unit, manifest, books, refused)
+        return self.conclude(unit, manifest, books, refused, blown)
 
     def pinned(self, manifest: Manifest) -> dict[str, Campaign]:
-        """The campaign versions of a manifest, by digest."""
-        return {digest: self.campaigns.load(digest) for digest in manifest.campaigns.values()}
+        """The campaign versions of a manifest, by digest, as they were in force."""
+        versions = {digest: self.campaigns.load(digest) for digest in manifest.campaigns.values()}
+        for campaign_id in manifest.paused:
+            digest = manifest.campaigns[campaign_id]
+            versions[digest] = versions[digest].model_copy(update={"status": "paused"})
+        return versions
 
     def _audience(self, manifest: Manifest) -> DataFrame:
         return self.lake.read(AUDIENCE, manifest.audience_version)
 
     def conclude(
-        self, unit: int, manifest: Manifest, books: Books, refused: dict[str, int]
+        self,
+        unit: int,
+        manifest: Manifest,
+        books: Books,
+        refused: dict[str, int],
+        blown: dict[str, str],
     ) -> dict[str, Any]:
-        """Balance the books and write the result."""
+        """Balance the books and write the result; `blown` says why campaigns were paused."""
         books.check(f"{self.pipeline} unit {unit}")
         result = {
             "pipeline": self.pipeline,
@@ -133,6 +147,7 @@ class UnitRunner:
             "state": "cancelled" if books.excluded("cancelled_run") else "finished",
             "campaigns": books.to_dict(),
             "dead_letters": refused,
+            **({"fuses": blown} if blown else {}),
         }
         reach("before-result")
         self.manifests.finish(self.app_id, unit, result)
@@ -166,6 +181,7 @@ class UnitRunner:
             ledger_version=self.lake.version(LEDGER),
             send_partitions=self.settings.stream.send_partitions,
             campaigns=chosen,
+            paused=self._pauses.of(chosen),
             messages_per_transaction=self.settings.publish.messages_per_transaction,
         )
 
@@ -206,6 +222,18 @@ class UnitRunner:
         books.add_decisions(counted(decided.first(), *BOOKED))
         if corrections is not None:
             books.add_decisions(counted(corrections, *BOOKED))
+
+    def _mind_fuses(self, versions: dict[str, Campaign], books: Books) -> dict[str, str]:
+        """Pause the campaigns of which too many messages failed, from the next unit on; why, by campaign. The tasks
+        of a run mind its fuse themselves, and pause the run."""
+        blown = {}
+        for digest, campaign in versions.items():
+            published, failed = books.messages(campaign.campaign_id)
+            why = self._fuses.setdefault(digest, FuseCounter(campaign)).add(published, failed)
+            if why is not None:
+                self._pauses.pause(campaign.campaign_id, why, digest)
+                blown[campaign.campaign_id] = why
+        return blown
 
     def _publish_dead_letters(self, unit: int, refused: DataFrame | None) -> dict[str, int]:
         """Counts by reason."""

@@ -1,4 +1,4 @@
-"""How much of a campaign reaches people: frequency caps, delivery rate, holdout.
+"""How much of a campaign reaches people: frequency caps, delivery rate, holdout, fuse.
 
 Invariant: every number has its unit in its key or in its text, and a rule that could never let a message through is
 refused.
@@ -65,3 +65,12 @@ class Holdout(Keys):
     """A share of the customers who do not get the campaign, so that its effect can be measured."""
 
     percent: float = Field(gt=0, lt=100, description="share of customers, to a hundredth of a percent")
+
+
+class Fuse(Keys):
+    """When so many messages fail, the campaign is paused."""
+
+    percent: float = Field(
+        default=20, gt=0, le=100, description="more failed messages than this blow it; 100: never"
+    )
+    messages: int = Field(default=100, ge=1, le=1_000_000, description="it is not judged by fewer")

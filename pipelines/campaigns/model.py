@@ -13,7 +13,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from pipelines.campaigns.keys import ChannelName, FieldName, Keys, Predicate, Slug, ZoneName
-from pipelines.campaigns.limits import FrequencyCap, Holdout, Rate
+from pipelines.campaigns.limits import FrequencyCap, Fuse, Holdout, Rate
 from pipelines.campaigns.locales import LOCALE_PATTERN
 from pipelines.campaigns.parts import available_locales
 from pipelines.campaigns.timing import QuietHours, SendWindow
@@ -94,6 +94,7 @@ class CampaignSpec(Keys):
     )
     rate: Rate | None = Field(default=None, description="delivery rate; what is over it waits its turn")
     holdout: Holdout | None = Field(default=None, description="customers who do not get it, to measure by")
+    fuse: Fuse = Field(default=Fuse(), description="pauses the campaign when too many of its messages fail")
     sms: SmsOptions = SmsOptions()
     push: PushOptions = PushOptions()
 

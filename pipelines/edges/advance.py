@@ -108,9 +108,11 @@ class AdvanceReport:
         if not is_paused:
             self._say(f"run {self._name}: {advance.describe()}")
         elif self._beats_paused % _BEATS_PAUSED == 0:
+            why = self._control.blown()
             self._say(
                 f"run {self._name} is paused: {advance.published:,} of {advance.planned:,} published; "
-                f"`carillon resume {self._name}` lets it go on"
+                + (f"its fuse has blown: {why}; " if why else "")
+                + f"`carillon resume {self._name}` lets it go on"
             )
         self._beats_paused = self._beats_paused + 1 if is_paused else 0
 

@@ -35,6 +35,17 @@ class RunControl:
     def pause(self) -> None:
         self._objects.create(f"{self._folder}pause", b"{}")
 
+    def blow(self, why: str) -> None:
+        """Pause, because a fuse has blown. Once per run: who resumes it has seen why, and wants the others sent."""
+        if self.blown() is None:
+            self.pause()
+            self._objects.create(f"{self._folder}fuse", why.encode())
+
+    def blown(self) -> str | None:
+        """Why a fuse has blown, in words."""
+        why = self._objects.read(f"{self._folder}fuse")
+        return None if why is None else why.decode()
+
     def resume(self) -> None:
         self._objects.delete(f"{self._folder}pause")
 
@@ -74,6 +85,11 @@ class Watch:
                     raise
             self._looked_at = time.monotonic()
         return self._seen
+
+    def blow(self, why: str) -> None:
+        """Pause the run, for a reason in words."""
+        self._control.blow(why)
+        self._seen = None
 
     def wait_while_paused(self) -> Wanted:
         """Return when the run shall go on, or end. No transaction may be open meanwhile."""

@@ -37,6 +37,8 @@ class Manifest:
     rate_free_at: dict[str, str] = field(default_factory=dict)
     #: Of a release: the runs whose waiting messages are not sent any more.
     cancelled_runs: list[str] = field(default_factory=list)
+    #: Campaigns of which nobody is sent anything for now, whatever their own status says.
+    paused: list[str] = field(default_factory=list)
 
     @property
     def decided_at(self) -> datetime:

@@ -55,4 +55,4 @@ def finish(runner: UnitRunner, unit: int) -> dict[str, Any]:
     runner.publish(unit, manifest, versions, decided, books)
     # The records are gone, so that the ledger stands in for them: only sent and published can still disagree.
     books.add_considered(counted(decided.first(), "campaign_id", "channel"))
-    return runner.conclude(unit, manifest, books, {})
+    return runner.conclude(unit, manifest, books, {}, {})

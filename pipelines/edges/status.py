@@ -17,6 +17,7 @@ from pipelines.edges.heartbeat import living
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.markers import MarkerReader, SeenMarker
 from pipelines.edges.objects import ObjectStore
+from pipelines.edges.pauses import CampaignPauses
 from pipelines.edges.plans import Plan, PlanStore
 from pipelines.errors import InputError
 from pipelines.runs import INCARNATION, UNIT, run_name, run_pipeline
@@ -43,6 +44,8 @@ class RunStatus:
     failed: int
     rate: float | None
     eta_s: float | None
+    #: Why the run's fuse has blown, in words.
+    fuse: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -77,6 +80,18 @@ def find_run(objects: ObjectStore, name: str) -> str:
     )
 
 
+@dataclass(frozen=True)
+class PausedCampaign:
+    """A campaign that nobody gets for now; `version` None: in whatever version."""
+
+    paused_campaign: str
+    version: str | None
+    why: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
 class StatusReader:
     """Reads how things stand; keeps what it has read of the markers."""
 
@@ -108,13 +123,19 @@ class StatusReader:
         names = [name for name in self._objects.folders("manifests/") if not name.startswith(_RUNS)]
         return [self._stream(name, name in alive) for name in sorted(names)]
 
+    def paused(self) -> list[PausedCampaign]:
+        """The campaigns that are paused beside what their own files say."""
+        pauses = CampaignPauses(self._objects).all()
+        return [PausedCampaign(name, pause.version, pause.why) for name, pause in sorted(pauses.items())]
+
     def _run(self, name: str, pipeline: str, alive: set[str]) -> RunStatus:
         app_id = f"{pipeline}/{INCARNATION}"
         manifest = self._manifests.find(app_id, UNIT)
         assert manifest is not None  # `_begun` and `find_run` have seen it
         result = self._manifests.result(app_id, UNIT)
         plan = self._plans.find(app_id, UNIT)
-        wanted = RunControl(self._objects, pipeline).wanted()
+        control = RunControl(self._objects, pipeline)
+        wanted = control.wanted()
         if result is not None:
             return _finished(name, wanted, manifest, plan, result)
         advance = measure(plan, self._markers.seen[pipeline]) if plan else Advance(0, 0, None)
@@ -132,6 +153,7 @@ class StatusReader:
             failed=0,
             rate=advance.rate if moves else None,
             eta_s=advance.eta_s if moves else None,
+            fuse=control.blown() if wanted == "pause" else None,
         )
 
     def _stream(self, name: str, is_alive: bool) -> StreamStatus:

@@ -17,15 +17,18 @@ from conf import Settings
 from console.main import make_app
 from console.status import duration
 from pipelines.edges import publisher as publishing
+from pipelines.edges.campaign_store import CampaignStore
 from pipelines.edges.control import RunControl
 from pipelines.edges.heartbeat import DEAD_AFTER, Heartbeat
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.objects import ObjectStore, canonical_json
+from pipelines.edges.pauses import CampaignPauses
 from pipelines.edges.plans import Plan, PlanLine
 from pipelines.edges.progress import MarkerKey, Position, count_partitions
 from pipelines.edges.publisher import PublishTarget, publish_chunk
 from pipelines.edges.status import StatusReader
 from pipelines.errors import InputError
+from tests.builders import make_campaign
 
 CLOCK = "2026-03-01T09:30:00+00:00"
 
@@ -191,3 +194,27 @@ def test_a_run_that_nobody_began(traces: Traces, environment: dict[str, str], na
 
 def test_durations() -> None:
     assert [duration(seconds) for seconds in (0, 59.4, 61, 3_725)] == ["0:00", "0:59", "1:01", "1:02:05"]
+
+
+def test_campaigns_and_runs_that_are_paused(traces: Traces, environment: dict[str, str]) -> None:
+    CampaignStore(traces.objects).publish(make_campaign())
+    CampaignPauses(traces.objects).pause("letter", "9 of the last 10 messages failed", "abcdef0123456789")
+    carillon(environment, "pause", "welcome")
+    traces.begin()
+    traces.control.blow("5 of the last 5 messages failed")
+    assert carillon(environment, "status")[-3:] == [
+        f"run {traces.run} is paused: its fuse has blown, 5 of the last 5 messages failed",
+        "campaign letter (version abcdef012345) is paused: 9 of the last 10 messages failed",
+        "campaign welcome is paused: by an operator",
+    ]
+    *_, line = carillon(environment, "status", "--json")
+    assert json.loads(line) == {"paused_campaign": "welcome", "version": None, "why": "by an operator"}
+    carillon(environment, "resume", "welcome")
+    assert "welcome" not in CampaignPauses(traces.objects).all()
+    traces.control.resume()
+    traces.control.blow("once more")
+    assert traces.control.wanted() == "run"
+    with pytest.raises(
+        InputError, match=r"no campaign 'welcom' is published in this lake\. Published: welcome\."
+    ):
+        carillon(environment, "pause", "welcom")

@@ -17,17 +17,25 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 Rows: TypeAlias = pa.Table | DataFrame
-#: By what the books count the ledger's rows.
-BOOKED = ("stage", "campaign_id", "channel", "decision", "reason")
+#: By what the ledger's rows are counted.
+COUNTED = ("stage", "campaign_id", "channel", "decision", "reason", "send_partition")
 
 
 @dataclass(frozen=True)
 class Decided:
     """`rows`: those of the ledger. `customers`: customer_id and the snapshot's row of each candidate, where they are at
-    hand."""
+    hand. `counts`: how many rows there are of each combination of `COUNTED`, as `count`, and their `last` due_at."""
 
     rows: Rows
-    customers: pa.Table | None = None
+    customers: pa.Table | None
+    counts: list[dict[str, Any]]
+
+    @staticmethod
+    def few(rows: pa.Table, customers: pa.Table | None = None) -> Decided:
+        """Of rows that the driver holds."""
+        grouped = rows.group_by(list(COUNTED)).aggregate([([], "count_all"), ("due_at", "max")])
+        counts = grouped.rename_columns({"count_all": "count", "due_at_max": "last"}).to_pylist()
+        return Decided(rows, customers, list(counts))
 
     @property
     def is_few(self) -> bool:
@@ -38,46 +46,37 @@ class Decided:
         """The rows as a frame."""
         return spark.createDataFrame(self.rows) if isinstance(self.rows, pa.Table) else self.rows
 
-    def first(self) -> Rows:
-        """The decisions before their corrections, which an earlier attempt may have recorded."""
-        if isinstance(self.rows, DataFrame):
-            return self.rows.where(F.col("stage") == "decide")
-        return self.rows.filter(pc.equal(self.rows["stage"], "decide"))
+    def first(self) -> list[dict[str, Any]]:
+        """The counts of the decisions before their corrections, which an earlier attempt may have recorded."""
+        return [row for row in self.counts if row["stage"] == "decide"]
 
     def sent(self) -> Rows:
         """Those to be published."""
-        rows = self.first()
-        if isinstance(rows, DataFrame):
-            return rows.where(F.col("decision") == "sent")
-        return rows.filter(_is_sent(rows))
+        if isinstance(self.rows, DataFrame):
+            return self.rows.where((F.col("stage") == "decide") & (F.col("decision") == "sent"))
+        is_first, is_sent = (
+            pc.equal(self.rows[n], v) for n, v in (("stage", "decide"), ("decision", "sent"))
+        )
+        return self.rows.filter(pc.and_(is_first, is_sent))
 
     def has_held(self) -> bool:
         """Whether any of them waits."""
-        if isinstance(self.rows, DataFrame):
-            return not self.rows.where(F.col("decision") == "held").isEmpty()
-        return bool(pc.any(pc.equal(self.rows["decision"], "held")).as_py())
+        return any(row["decision"] == "held" for row in self.counts)
 
-    def placed(self, campaign_ids: list[str]) -> Iterable[tuple[str, int, datetime | None]]:
+    def placed(self, campaign_ids: Iterable[str]) -> Iterable[tuple[str, int, datetime | None]]:
         """(campaign_id, messages, the last one's turn) of these campaigns' messages that have a place in its delivery
         rate; None when all are sent at once."""
-        rows = self.first()
-        if isinstance(rows, DataFrame):
-            is_placed = (F.col("decision") == "sent") | (F.col("reason") == "held_rate")
-            grouped = rows.where(is_placed & F.col("campaign_id").isin(*campaign_ids)).groupBy("campaign_id")
-            counts = grouped.agg(F.count("*").alias("messages"), F.max("due_at").alias("last")).toArrow()
-        else:
-            held = pc.fill_null(pc.equal(rows["reason"], "held_rate"), False)
-            is_asked = pc.is_in(rows["campaign_id"], value_set=pa.array(campaign_ids))
-            found = rows.filter(pc.and_(pc.or_(_is_sent(rows), held), is_asked)).group_by("campaign_id")
-            counts = found.aggregate([([], "count_all"), ("due_at", "max")])
-        for campaign_id, messages, last in zip(
-            *(column.to_pylist() for column in counts.columns), strict=True
-        ):
-            yield campaign_id, messages, last and last.astimezone(timezone.utc)
-
-
-def _is_sent(rows: pa.Table) -> pa.Array:
-    return pc.equal(rows["decision"], "sent")
+        for campaign_id in campaign_ids:
+            own = [
+                row
+                for row in self.first()
+                if row["campaign_id"] == campaign_id
+                and (row["decision"] == "sent" or row["reason"] == "held_rate")
+            ]
+            if own:
+                turns = [row["last"] for row in own if row["last"] is not None]
+                last = max(turns).astimezone(timezone.utc) if turns else None
+                yield campaign_id, sum(row["count"] for row in own), last
 
 
 def counted(rows: Rows, *by: str) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from pipelines.campaigns import Campaign
 from pipelines.decide import Unit, decide
 from pipelines.decide.frames import decide_frame
 from pipelines.decided import Decided, counted
+from pipelines.edges.counts import count_unit
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.known import know_few, know_many
 from pipelines.edges.lake import DeltaLake
@@ -94,7 +95,9 @@ class Recorder:
     def recorded(self, unit: int, manifest: Manifest, is_large: bool) -> Decided:
         """The unit's decisions as the ledger has them."""
         rows = self.decisions(unit, manifest)
-        return Decided(rows if is_large else rows.toArrow())
+        if is_large:
+            return Decided(rows, None, count_unit(self.lake.tables, unit, manifest))
+        return Decided.few(rows.toArrow())
 
     def customers(self, customer_ids: pa.ChunkedArray, manifest: Manifest) -> pa.Table:
         """`customer_id` and `customer`, the row in the pinned snapshot, of a few customers."""
@@ -147,13 +150,13 @@ class Recorder:
             if in_turn and asked.caps is not None:
                 ledger = self.lake.read(LEDGER, self.lake.version(LEDGER))
                 known = join_sent(known, select_sent(ledger, clock - asked.caps))
-            return Decided(decide_frame(known, about))
+            return Decided(decide_frame(known, about), None, [])
         candidates = known.toArrow()
         if in_turn:
             names = candidates["customer_id"].combine_chunks()
             sent = self.memory.sent.of(names, asked.since(clock))
             candidates = attach_past(candidates, sent, asked, clock)
-        return Decided(decide(candidates, about), candidates.select(["customer_id", "customer"]))
+        return Decided.few(decide(candidates, about), candidates.select(["customer_id", "customer"]))
 
     def _decide_in_turn(
         self, unit: int, manifest: Manifest, known: DataFrame, work: Work, asked: Asked

@@ -11,16 +11,16 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from conf import Settings
 from pipelines import dead_letters as letters
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
-from pipelines.decided import BOOKED, Decided, counted
+from pipelines.decided import Decided
 from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
 from pipelines.edges.control import ControlPoint, cancelled_pipelines
+from pipelines.edges.counts import count_unit
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.identity import lake_identity
 from pipelines.edges.lake import DeltaLake
@@ -209,19 +209,20 @@ class UnitRunner:
             control=None if decided.is_few else ControlPoint(self.settings.lake, self.pipeline),
         )
         publication = Publication(self.lake, plan, self.app_id)
-        sent, corrections = decided.sent(), None
+        sent, corrections = decided.sent(), []
         if isinstance(sent, pa.Table):
             customers = decided.customers
             if customers is None:
                 customers = self.recorder.customers(sent["customer_id"], manifest)
-            corrections = publication.few(sent, customers, books)
+            corrected = publication.few(sent, customers, books)
+            corrections = [] if corrected is None else Decided.few(corrected).counts
         else:
-            PlanStore(self.objects).record(self.app_id, unit, manifest, sent)
+            PlanStore(self.objects).record(self.app_id, unit, manifest, decided.first())
             if publication.many(sent, self._audience(manifest), manifest.send_partitions, books):
-                corrections = self.decisions(unit, manifest).where(F.col("stage") == "render")
-        books.add_decisions(counted(decided.first(), *BOOKED))
-        if corrections is not None:
-            books.add_decisions(counted(corrections, *BOOKED))
+                counts = count_unit(self.lake.tables, unit, manifest)
+                corrections = [row for row in counts if row["stage"] == "render"]
+        books.add_decisions(decided.first())
+        books.add_decisions(corrections)
 
     def _mind_fuses(self, versions: dict[str, Campaign], books: Books) -> dict[str, str]:
         """Pause the campaigns of which too many messages failed, from the next unit on; why, by campaign. The tasks

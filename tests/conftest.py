@@ -7,6 +7,7 @@ test-fast` never starts a JVM by accident.
 from __future__ import annotations
 
 import os
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -25,6 +26,10 @@ time.tzset()
 # A developer's `carillon dev` must not leak into tests.
 for variable in [name for name in os.environ if name.startswith("CARILLON_") and "__" in name]:
     del os.environ[variable]
+
+if not hasattr(sys.modules["__main__"], "__file__"):
+    # A worker of pytest-xdist: pyspark.sql.connect takes a main module without a file for a doctest, and exits.
+    sys.modules["__main__"].__file__ = __file__
 
 
 @pytest.hookimpl(tryfirst=True)

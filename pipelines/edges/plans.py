@@ -7,11 +7,9 @@ from small objects and markers alone, without Spark. A plan is for looking at: n
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from pipelines.edges.manifests import Manifest
 from pipelines.edges.objects import ObjectStore, canonical_json
@@ -58,14 +56,17 @@ class PlanStore:
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
 
-    def record(self, pipeline: str, unit: int, manifest: Manifest, sent: DataFrame) -> None:
-        """Count the unit's sent decisions, unless an earlier attempt has."""
-        if self._objects.list(_name(pipeline, unit)):
-            return
-        lines = sent.groupBy("campaign_id", "channel", "send_partition").agg(F.count("*").alias("messages"))
-        rows: list[dict[str, Any]] = [row.asDict() for row in lines.collect()]
-        rows.sort(key=lambda row: (row["campaign_id"], row["channel"], row["send_partition"]))
-        plan = Plan(manifest.messages_per_transaction, tuple(PlanLine(**row) for row in rows))
+    def record(
+        self, pipeline: str, unit: int, manifest: Manifest, counts: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """The unit's sent decisions among `counts` of its decisions, unless an earlier attempt has recorded them."""
+        lines = [
+            PlanLine(row["campaign_id"], row["channel"], row["send_partition"], row["count"])
+            for row in counts
+            if row["decision"] == "sent"
+        ]
+        lines.sort(key=lambda line: (line.campaign_id, line.channel, line.send_partition))
+        plan = Plan(manifest.messages_per_transaction, tuple(lines))
         self._objects.create(_name(pipeline, unit), canonical_json(asdict(plan)))
 
     def find(self, pipeline: str, unit: int) -> Plan | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.books import Books
-from pipelines.decided import counted
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
 from pipelines.recording import LEDGER, unit_rows
@@ -54,5 +53,5 @@ def finish(runner: UnitRunner, unit: int) -> dict[str, Any]:
     runner.recorder.open_holds(unit, decided)
     runner.publish(unit, manifest, versions, decided, books)
     # The records are gone, so that the ledger stands in for them: only sent and published can still disagree.
-    books.add_considered(counted(decided.first(), "campaign_id", "channel"))
+    books.add_considered(decided.first())
     return runner.conclude(unit, manifest, books, {}, {})

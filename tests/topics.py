@@ -47,3 +47,14 @@ def read_committed(client: Mapping[str, str], topic: str, timeout_s: float = 60.
         return records
     finally:
         consumer.close()
+
+
+def is_empty(client: Mapping[str, str], topic: str) -> bool:
+    """Whether nothing was ever written to it, committed or not; tells in milliseconds."""
+    consumer = Consumer({**client, "group.id": "tests"})
+    try:
+        partitions = consumer.list_topics(topic, timeout=10.0).topics[topic].partitions
+        places = [TopicPartition(topic, number) for number in partitions]
+        return not any(consumer.get_watermark_offsets(place, timeout=10.0)[1] for place in places)
+    finally:
+        consumer.close()

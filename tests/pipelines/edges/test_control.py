@@ -19,6 +19,7 @@ from pipelines.edges.scheduled import run_campaign
 from pipelines.errors import InputError
 from tests.builders import scheduled_campaign
 from tests.pipelines.edges.workspace import Workspace, people
+from tests.topics import is_empty
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
 # So many transactions of two that a run outlasts the second that a task may take to see an order.
@@ -93,8 +94,11 @@ def die_before(step: str, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_run_is_paused_in_its_middle_goes_on_and_is_cancelled(scene: Scene) -> None:
+    # As slow as can be, and seen early: a task looks for orders once a second.
+    scene.set_transaction(1)
     running = Running(scene)
-    wait_until(lambda: bool(scene.messages()))
+    client = scene.settings.kafka.librdkafka()
+    wait_until(lambda: not is_empty(client, "sms.send-batches"))
     scene.control.pause()
     time.sleep(2.5)  # a look a second, and the transaction under way
     held = scene.messages()

@@ -33,7 +33,7 @@ def fused(text: str, **keys: object) -> Campaign:
 def test_a_campaign_in_the_stream(workspace: Workspace) -> None:
     """One failure stops nobody else; too many pause this campaign alone, until it is published with other content."""
     workspace.promote(people("c-1"))
-    workspace.publish(fused("{{ data.plan ~ nothing.at_all if data.plan == 'x' else data.plan }}"))
+    workspace.publish(fused("{{ nothing.at_all if trigger.data.plan == 'x' else trigger.data.plan }}"))
     workspace.publish(make_campaign(campaign_id="other", channels=["sms"]))
     for name in ("x", "x", "y", "y"):
         workspace.send(TRIGGERS, trigger(f"t-{name}-{time.monotonic_ns()}", data={"plan": name}))
@@ -54,7 +54,7 @@ def test_a_campaign_in_the_stream(workspace: Workspace) -> None:
     (result,) = workspace.run()
     assert result["campaigns"]["welcome"]["sms"]["excluded"] == {"campaign_paused": 1}
     assert result["campaigns"]["other"]["sms"]["published"] == 1
-    workspace.publish(fused("{{ data.plan }}"))
+    workspace.publish(fused("{{ trigger.data.plan }}"))
     workspace.send(TRIGGERS, trigger("t-10", data={"plan": "x"}))
     (result,) = workspace.run()
     assert result["campaigns"]["welcome"]["sms"]["published"] == 1

@@ -54,7 +54,7 @@ class Report:
 
 def write_figures(path: Path, found: dict[str, Any]) -> None:
     """Write and print figures that were measured in one go, with the machine and its load."""
-    found["machine"] = {"cpus": os.cpu_count(), "system": platform.platform(), "load": os.getloadavg()[0]}
+    found["machine"] = {**machine(), "load": os.getloadavg()[0]}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(found), flush=True)

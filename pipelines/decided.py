@@ -33,9 +33,7 @@ class Decided:
     @staticmethod
     def few(rows: pa.Table, customers: pa.Table | None = None) -> Decided:
         """Of rows that the driver holds."""
-        grouped = rows.group_by(list(COUNTED)).aggregate([([], "count_all"), ("due_at", "max")])
-        counts = grouped.rename_columns({"count_all": "count", "due_at_max": "last"}).to_pylist()
-        return Decided(rows, customers, list(counts))
+        return Decided(rows, customers, count_few(rows))
 
     @property
     def is_few(self) -> bool:
@@ -77,6 +75,12 @@ class Decided:
                 turns = [row["last"] for row in own if row["last"] is not None]
                 last = max(turns).astimezone(timezone.utc) if turns else None
                 yield campaign_id, sum(row["count"] for row in own), last
+
+
+def count_few(rows: pa.Table) -> list[dict[str, Any]]:
+    """The `counts` of rows of the ledger that the driver holds."""
+    grouped = rows.group_by(list(COUNTED)).aggregate([([], "count_all"), ("due_at", "max")])
+    return list(grouped.rename_columns({"count_all": "count", "due_at_max": "last"}).to_pylist())
 
 
 def counted(rows: Rows, *by: str) -> list[dict[str, Any]]:

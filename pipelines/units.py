@@ -16,7 +16,7 @@ from conf import Settings
 from pipelines import dead_letters as letters
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
-from pipelines.decided import Decided
+from pipelines.decided import Decided, count_few
 from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
 from pipelines.edges.control import ControlPoint, cancelled_pipelines
@@ -215,7 +215,7 @@ class UnitRunner:
             if customers is None:
                 customers = self.recorder.customers(sent["customer_id"], manifest)
             corrected = publication.few(sent, customers, books)
-            corrections = [] if corrected is None else Decided.few(corrected).counts
+            corrections = [] if corrected is None else count_few(corrected)
         else:
             PlanStore(self.objects).record(self.app_id, unit, manifest, decided.first())
             if publication.many(sent, self._audience(manifest), manifest.send_partitions, books):

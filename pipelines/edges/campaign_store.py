@@ -7,7 +7,7 @@ immutable object, and it is there before the pointer names it.
 from __future__ import annotations
 
 from pipelines.campaigns import Campaign, bundle
-from pipelines.edges.objects import ObjectStore, canonical_json
+from pipelines.edges.objects import JsonFolder, ObjectStore, canonical_json
 
 ACTIVE = "campaigns/active/"
 BUNDLES = "campaigns/bundles/"
@@ -20,7 +20,7 @@ class CampaignStore:
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
         self._bundles: dict[str, Campaign] = {}
-        self._pointers: dict[str, tuple[str, str]] = {}
+        self._pointers = JsonFolder(objects, ACTIVE)
 
     def publish(self, campaign: Campaign) -> str:
         """Publish and activate; returns the digest. Publishing the same content again changes nothing."""
@@ -32,17 +32,7 @@ class CampaignStore:
 
     def active_digests(self) -> dict[str, str]:
         """The digest of each active campaign by campaign_id, as of now."""
-        found = {}
-        for item in self._objects.list(ACTIVE):
-            known = self._pointers.get(item.name)
-            if known is None or known[0] != item.etag:
-                pointer = self._objects.read_json(item.name)
-                if pointer is None:  # removed between the listing and the reading
-                    continue
-                known = (item.etag, str(pointer["digest"]))
-                self._pointers[item.name] = known
-            found[item.name.removeprefix(ACTIVE).removesuffix(".json")] = known[1]
-        return found
+        return {name: str(pointer["digest"]) for name, pointer in self._pointers.all().items()}
 
     def load(self, digest: str) -> Campaign:
         """The campaign version of this digest.

@@ -118,6 +118,29 @@ class ObjectStore:
         )
 
 
+class JsonFolder:
+    """The JSON objects `{folder}{name}.json`; one is read again only when its ETag has changed."""
+
+    def __init__(self, objects: ObjectStore, folder: str) -> None:
+        self._objects = objects
+        self._folder = folder
+        self._read: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def all(self) -> dict[str, dict[str, Any]]:
+        """Each document by its name, as of now."""
+        found = {}
+        for item in self._objects.list(self._folder):
+            known = self._read.get(item.name)
+            if known is None or known[0] != item.etag:
+                document = self._objects.read_json(item.name)
+                if document is None:  # removed between the listing and the reading
+                    continue
+                known = (item.etag, document)
+                self._read[item.name] = known
+            found[item.name.removeprefix(self._folder).removesuffix(".json")] = known[1]
+        return found
+
+
 class _AlreadyThereError(Exception):
     """A conditional write found the object."""
 

@@ -7,9 +7,8 @@ decides the same. What a fuse has paused is a version: with other content the ca
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from pipelines.edges.objects import ObjectStore
+from pipelines.edges.objects import JsonFolder, ObjectStore
 
 FOLDER = "campaigns/paused/"
 
@@ -21,39 +20,26 @@ class Pause:
     version: str | None
     why: str
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 class CampaignPauses:
-    """The paused campaigns of one lake. Keeps what it has read until the object changes."""
+    """The paused campaigns of one lake."""
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
-        self._read: dict[str, tuple[str, Pause]] = {}
+        self._pauses = JsonFolder(objects, FOLDER)
 
     def pause(self, campaign_id: str, why: str, version: str | None = None) -> None:
         """An operator's pause outlasts that of a fuse."""
-        there = self.all().get(campaign_id)
-        if version is None or there is None or there.version is not None:
-            self._objects.write_json(f"{FOLDER}{campaign_id}.json", Pause(version, why).to_dict())
+        said = self._objects.read_json(_name(campaign_id))
+        if version is None or said is None or said["version"] is not None:
+            self._objects.write_json(_name(campaign_id), asdict(Pause(version, why)))
 
     def resume(self, campaign_id: str) -> None:
-        self._objects.delete(f"{FOLDER}{campaign_id}.json")
+        self._objects.delete(_name(campaign_id))
 
     def all(self) -> dict[str, Pause]:
         """Every pause by campaign_id, also one of a version that is not active any more."""
-        found = {}
-        for item in self._objects.list(FOLDER):
-            known = self._read.get(item.name)
-            if known is None or known[0] != item.etag:
-                document = self._objects.read_json(item.name)
-                if document is None:  # resumed between the listing and the reading
-                    continue
-                known = (item.etag, Pause(**document))
-                self._read[item.name] = known
-            found[item.name.removeprefix(FOLDER).removesuffix(".json")] = known[1]
-        return found
+        return {name: Pause(**document) for name, document in self._pauses.all().items()}
 
     def of(self, versions: dict[str, str]) -> list[str]:
         """Which of these campaigns, given with their versions, are paused."""
@@ -61,3 +47,7 @@ class CampaignPauses:
         return sorted(
             name for name, version in versions.items() if name in paused and paused[name] in (None, version)
         )
+
+
+def _name(campaign_id: str) -> str:
+    return f"{FOLDER}{campaign_id}.json"

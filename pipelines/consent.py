@@ -80,13 +80,10 @@ def join_consents(candidates: DataFrame, changes: DataFrame, snapshot_as_of: dat
         F.col("granted").alias("changed_to"),
         (F.col("occurred_at") > F.lit(snapshot_as_of)).alias("is_newer"),
     )
-    matching = F.filter(
-        F.col("customer.consents"),
-        lambda c: (c["channel"] == F.col("channel")) & (c["topic"] == F.col("consent_topic")),
-    )
     # An extract may hold both answers of one customer: nobody knows their order.
-    answers = F.filter(F.transform(matching, lambda c: c["granted"]), lambda one: one.isNotNull())
-    snapshot = F.array_min(answers)
+    snapshot = F.when(_has_answered(granted=False), F.lit(False)).when(
+        _has_answered(granted=True), F.lit(True)
+    )
     joined = candidates.join(F.broadcast(overlay), on=["customer_id", "channel", "consent_topic"], how="left")
     granted = (
         F.when(F.col("changed_to").isNull(), snapshot)
@@ -95,3 +92,10 @@ def join_consents(candidates: DataFrame, changes: DataFrame, snapshot_as_of: dat
         .otherwise(snapshot)
     )
     return joined.withColumn("granted", granted).drop("changed_to", "is_newer")
+
+
+def _has_answered(granted: bool) -> Column:
+    # Not by a lambda: Spark interprets those, at a quarter of what a run's candidates cost.
+    fields = {"channel": F.col("channel"), "topic": F.col("consent_topic"), "granted": F.lit(granted)}
+    answer = F.struct(*[value.alias(name) for name, value in fields.items()])
+    return F.array_contains(F.col("customer.consents"), answer)

@@ -52,10 +52,12 @@ class Decided:
         """Those to be published."""
         if isinstance(self.rows, DataFrame):
             return self.rows.where((F.col("stage") == "decide") & (F.col("decision") == "sent"))
-        is_first, is_sent = (
-            pc.equal(self.rows[n], v) for n, v in (("stage", "decide"), ("decision", "sent"))
-        )
-        return self.rows.filter(pc.and_(is_first, is_sent))
+        return _decided_as(self.rows, "sent")
+
+    def held(self) -> pa.Table:
+        """Those that wait, of few, the first due first: the bounds of what is written then let a release skip it."""
+        assert isinstance(self.rows, pa.Table)
+        return _decided_as(self.rows, "held").sort_by("due_at")
 
     def has_held(self) -> bool:
         """Whether any of them waits."""
@@ -75,6 +77,11 @@ class Decided:
                 turns = [row["last"] for row in own if row["last"] is not None]
                 last = max(turns).astimezone(timezone.utc) if turns else None
                 yield campaign_id, sum(row["count"] for row in own), last
+
+
+def _decided_as(rows: pa.Table, decision: str) -> pa.Table:
+    is_first = pc.equal(rows["stage"], "decide")
+    return rows.filter(pc.and_(is_first, pc.equal(rows["decision"], decision)))
 
 
 def count_few(rows: pa.Table) -> list[dict[str, Any]]:

@@ -6,21 +6,19 @@ Invariant: the assignment depends on the campaign and the customer alone, and fo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import Column
-from pyspark.sql import functions as F
+import pyarrow.compute as pc
 
 _SEPARATOR = "\x1f"
-#: Of the hash, in hexadecimal.
-_DIGITS = 13
+#: Of the hash.
+_BITS = 52
 #: A share of customers is told to a hundredth of a percent.
 HOLDOUT_POINTS = 10_000
-
-#: Names and cumulative weights of a campaign's variants; null for a campaign without any.
-VARIANTS_TYPE = "array<struct<variant string, upto int>>"
 
 
 def cumulate(variants: Mapping[str, int]) -> list[tuple[str, int]] | None:
@@ -28,36 +26,27 @@ def cumulate(variants: Mapping[str, int]) -> list[tuple[str, int]] | None:
     return list(zip(variants, accumulate(variants.values()), strict=True)) or None
 
 
-def variants_literal(variants: Mapping[str, int]) -> Column:
-    """The same as a constant Column of `VARIANTS_TYPE`."""
-    pairs = cumulate(variants)
-    if pairs is None:
-        return F.lit(None).cast(VARIANTS_TYPE)
-    return F.array(*[F.struct(F.lit(n).alias("variant"), F.lit(w).alias("upto")) for n, w in pairs])
-
-
-def assign_variant(campaign_id: Column, customer_id: Column, variants: Column) -> Column:
-    """The customer's variant; null when the campaign has none."""
-    total = F.element_at(variants, -1)["upto"]
-    point = F.pmod(_bits("variant", campaign_id, customer_id), total)
-    return F.element_at(F.filter(variants, lambda one: point < one["upto"]), 1)["variant"]
+def assign_variants(
+    variants: Sequence[tuple[str, int]], campaign_ids: pa.Array, customer_ids: pa.Array
+) -> pa.Array:
+    """Each customer's variant; `variants` as `cumulate` makes them."""
+    names, bounds = zip(*variants, strict=True)
+    points = _bits("variant", campaign_ids, customer_ids) % bounds[-1]
+    places = np.searchsorted(np.array(bounds), points, side="right")
+    return pa.array(names, pa.string()).take(pa.array(places))
 
 
 def holdout_points(seeds: pa.Array, customer_ids: pa.Array) -> pa.Array:
     """Where each customer stands among `HOLDOUT_POINTS`; those below a share are held out. The seed is the campaign's
     id, or the house's seed."""
-    pairs = zip(seeds.to_pylist(), customer_ids.to_pylist(), strict=True)
-    points = [int(_digest("holdout", *pair)[:_DIGITS], 16) % HOLDOUT_POINTS for pair in pairs]
-    return pa.array(points, pa.int32())
+    return pa.array(_bits("holdout", seeds, customer_ids) % HOLDOUT_POINTS, pa.int32())
 
 
-def _digest(*parts: str | None) -> str:
-    text = _SEPARATOR.join(part for part in parts if part is not None)
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def _bits(purpose: str, seed: Column, customer_id: Column) -> Column:
-    """MD5 because its bits are uniform for similar ids, which those of CRC-32 are not; 52 of them are an exact bigint.
-    The purpose keeps those who are held out from being all of one variant."""
-    text = F.concat_ws(_SEPARATOR, F.lit(purpose), seed, customer_id)
-    return F.conv(F.substring(F.md5(F.encode(text, "UTF-8")), 1, _DIGITS), 16, 10).cast("bigint")
+def _bits(purpose: str, seeds: pa.Array, customer_ids: pa.Array) -> npt.NDArray[np.int64]:
+    """MD5 because its bits are uniform for similar ids, which those of CRC-32 are not. The purpose keeps those who are
+    held out from being all of one variant."""
+    parts = (pa.repeat(purpose, len(seeds)), seeds, customer_ids)
+    texts = pc.binary_join_element_wise(*parts, _SEPARATOR, null_handling="skip").cast(pa.binary())
+    drawn = b"".join([hashlib.md5(text, usedforsecurity=False).digest() for text in texts.to_pylist()])
+    first = np.frombuffer(drawn, ">u8")[::2]
+    return (first >> np.uint64(64 - _BITS)).astype(np.int64)

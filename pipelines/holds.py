@@ -6,45 +6,55 @@ which is started again makes the same rows. The message keeps its id through all
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from schemas.tables import table
 
 HOLDS = table("holds")
+#: What a hold keeps of its decision.
+OPENED_FROM = (
+    "decision_id",
+    "decided_at",
+    *(name for name in HOLDS.column_names if name in table("ledger").column_names),
+)
 
 
-def open_rows(decisions: DataFrame, owner: str) -> DataFrame:
-    """The holds of a unit's held decisions, given as rows of the ledger. Grain: one row per hold. In the order of
-    their due times within each file, whose bounds then let a release skip it."""
-    held = decisions.where((F.col("stage") == "decide") & (F.col("decision") == "held"))
+def open_rows(held: pa.Table, owner: str) -> pa.Table:
+    """The holds of decisions to hold, given as rows of the ledger with `OPENED_FROM`. Grain: one row per hold."""
     made = {
-        "hold_id": F.col("decision_id"),
-        "state": F.lit("open"),
-        "owner": F.lit(owner),
-        "due_date": F.to_date("due_at"),
-        "held_at": F.col("decided_at"),
+        "hold_id": held["decision_id"],
+        "owner": owner,
+        "state": "open",
+        "due_date": held["due_at"].cast(pa.date32()),
+        "held_at": held["decided_at"],
     }
-    columns = [made.get(name, F.col(name)).alias(name) for name in HOLDS.column_names]
-    return held.select(*columns).sortWithinPartitions("due_at")
+    return _rows(held, made, OPENED_FROM)
 
 
-def closed_rows(candidates: DataFrame, owner: str) -> DataFrame:
+def closed_rows(candidates: pa.Table, owner: str) -> pa.Table:
     """The word that the holds behind these candidates were decided anew. Grain: one row per hold."""
-    known = {
-        "hold_id": F.col("hold_id"),
-        "state": F.lit("closed"),
-        "owner": F.lit(owner),
-        "due_at": F.col("hold_due_at"),
-        "due_date": F.to_date("hold_due_at"),
-    }
-    columns = [
-        known.get(field.name, F.lit(None)).cast(field.dataType).alias(field.name)
-        for field in HOLDS.schema().fields
-    ]
-    return candidates.where(F.col("hold_id").isNotNull()).select(*columns)
+    known = candidates.filter(pc.is_valid(candidates["hold_id"]))
+    due = known["hold_due_at"]
+    made = {"state": "closed", "owner": owner, "due_at": due, "due_date": due.cast(pa.date32())}
+    return _rows(known, made, ("hold_id",))
+
+
+def _rows(given: pa.Table, made: Mapping[str, Any], kept: Sequence[str]) -> pa.Table:
+    columns = []
+    for field in HOLDS.arrow_schema():
+        value = made.get(field.name, given[field.name] if field.name in kept else None)
+        is_column = isinstance(value, pa.ChunkedArray)
+        columns.append(
+            value.cast(field.type) if is_column else pa.repeat(pa.scalar(value, field.type), len(given))
+        )
+    return pa.table(columns, schema=HOLDS.arrow_schema())
 
 
 def select_open(rows: DataFrame, owner: str, customers: DataFrame | None = None) -> DataFrame:
@@ -95,7 +105,6 @@ def match_holds(holds: DataFrame, campaigns: DataFrame, is_due: bool) -> DataFra
         "campaign_version",
         "campaign_status",
         "consent_topic",
-        "variants",
         "channel",
         "customer_id",
         "occurred_at",

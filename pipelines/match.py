@@ -19,14 +19,13 @@ from pipelines.campaigns.predicates import CLOCK
 from pipelines.decide.outside import outside_of
 from pipelines.decide.policy import policy_text
 from pipelines.errors import InputError
-from pipelines.experiments import assign_variant, cumulate, variants_literal
 from pipelines.identity import message_id_column, send_partition_column, uuid5_column
 from schemas.tables import table
 
 #: What is known of a campaign when candidates are made: one row per active bundle.
 CAMPAIGN_COLUMNS = (
     "campaign_id string, campaign_version string, campaign_status string, kind string, consent_topic string, "
-    "channels array<string>, variants array<struct<variant string, upto int>>, policy string"
+    "channels array<string>, policy string"
 )
 
 #: As `select_events` returns them, as far as matching reads them.
@@ -56,7 +55,6 @@ CANDIDATE_COLUMNS = (
     "channel",
     "customer_id",
     "send_partition",
-    "variant",
     "occurred_at",
     "expires_at",
     "data",
@@ -71,7 +69,7 @@ def campaigns_frame(
     """The campaigns as rows, with the rules of the house. Grain: one row per campaign_id. Small: it is broadcast."""
     rows = [
         (
-            *(c.campaign_id, digest, c.status, c.kind, c.topic, list(c.channels), cumulate(c.variants)),
+            *(c.campaign_id, digest, c.status, c.kind, c.topic, list(c.channels)),
             policy_text(c, house),
         )
         for digest, c in campaigns
@@ -120,7 +118,6 @@ def _match_event(events: DataFrame, digest: str, campaign: Campaign, house: Deci
         F.lit(digest).alias("campaign_version"),
         F.lit(campaign.status).alias("campaign_status"),
         F.lit(campaign.topic).alias("consent_topic"),
-        variants_literal(campaign.variants).alias("variants"),
         F.array(*[F.lit(name) for name in campaign.channels]).alias("channels"),
         "customer_id",
         "occurred_at",
@@ -212,7 +209,6 @@ def as_run_candidates(
         F.lit(digest).alias("campaign_version"),
         F.lit(campaign.status).alias("campaign_status"),
         F.lit(campaign.topic).alias("consent_topic"),
-        variants_literal(campaign.variants).alias("variants"),
         "channel",
         "customer_id",
         clock.alias("occurred_at"),
@@ -235,7 +231,6 @@ def identify_candidates(candidates: DataFrame, pipeline: str, send_partitions: i
             F.col("campaign_id"), F.col("source_id"), F.col("customer_id"), F.col("channel")
         ).alias("message_id"),
         send_partition_column(F.col("customer_id"), send_partitions).alias("send_partition"),
-        assign_variant(F.col("campaign_id"), F.col("customer_id"), F.col("variants")).alias("variant"),
     )
     extra = [name for name in (*RUN_COLUMNS, *HOLD_COLUMNS) if name in candidates.columns]
     return ids.select(*CANDIDATE_COLUMNS, *extra)
@@ -247,7 +242,6 @@ def _shared_columns() -> list[Column]:
         F.col("campaign_version"),
         F.col("campaign_status"),
         F.col("consent_topic"),
-        F.col("variants"),
         F.explode_outer("channels").alias("channel"),
         F.col("customer_id"),
         F.col("occurred_at"),

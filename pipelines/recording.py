@@ -21,9 +21,9 @@ from conf import Settings
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
 from pipelines.decide import Unit, decide
-from pipelines.decide.frames import decide_frame
+from pipelines.decide.frames import Finish, decide_frame
 from pipelines.decided import Decided, counted
-from pipelines.edges.counts import count_unit
+from pipelines.edges.datafiles import FILE_COLUMNS, FileTask
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.known import know_few, know_many
 from pipelines.edges.lake import DeltaLake
@@ -31,9 +31,10 @@ from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.rates import Rates
+from pipelines.edges.recorded import count_unit, held_by_unit
 from pipelines.edges.turns import APP_ID, Turn, Turns
 from pipelines.history import Asked, asked_by, attach_past, join_sent, select_sent
-from pipelines.holds import closed_rows, open_rows
+from pipelines.holds import OPENED_FROM, closed_rows, open_rows
 from pipelines.work import Work
 from schemas.tables import Table, table
 
@@ -70,7 +71,7 @@ class Recorder:
         asked = asked_by(campaigns, self.settings.decide)
         self._record_changes(unit, work)
         reach("after-consents")
-        decided = None
+        decided: Decided | DataFrame | None = None
         # Few candidates are worked out once, and not again in each join that they take part in.
         candidates = work.candidates if work.is_large else work.candidates.toArrow()
         if is_new or not self._is_recorded(unit, manifest):
@@ -79,17 +80,17 @@ class Recorder:
                 decided = self._decide_in_turn(unit, manifest, known, work, asked)
             else:
                 decided = self._decide(unit, manifest, known, False, work, asked)
-                if not self._append(LEDGER, decided.rows, f"{self.app_id}/decide", unit):
+                if not self._append_decisions(decided, manifest, f"{self.app_id}/decide", unit):
                     # A second driver was first, and may have known less or more: its rows count.
                     decided = None
             reach("after-ledger")
-        if decided is None or not decided.is_few:
+        if not isinstance(decided, Decided):
             decided = self.recorded(unit, manifest, work.is_large)
         books.add_considered(counted(candidates, "campaign_id", "channel"))
         self._note_rates(manifest, campaigns, decided)
         if asked.may_hold or work.has_holds:
             closed = candidates if work.has_holds else None
-            self.open_holds(unit, decided, closed)
+            self.open_holds(unit, manifest, decided, closed)
         return decided
 
     def recorded(self, unit: int, manifest: Manifest, is_large: bool) -> Decided:
@@ -121,6 +122,14 @@ class Recorder:
             return True
         return not rows.num_rows or self.lake.append_few(where, rows, app_id, unit)
 
+    def _append_decisions(
+        self, decided: Decided | DataFrame, manifest: Manifest, app_id: str, unit: int
+    ) -> bool:
+        """As `_append`, of the unit's decisions."""
+        if isinstance(decided, Decided):
+            return self._append(LEDGER, decided.rows, app_id, unit)
+        return self.lake.append_files(LEDGER, decided, _day(manifest), app_id, unit)
+
     def _is_recorded(self, unit: int, manifest: Manifest) -> bool:
         """Whether an earlier attempt has decided. A unit whose decisions were made in a turn has no transaction of its
         own: its rows say it."""
@@ -142,15 +151,17 @@ class Recorder:
         in_turn: bool,
         work: Work,
         asked: Asked,
-    ) -> Decided:
-        """The decisions; in a turn the past is asked, as the ledger has it now."""
+    ) -> Decided | DataFrame:
+        """The decisions; in a turn the past is asked, as the ledger has it now. Many are a frame of the ledger's files:
+        asking for its rows makes the decisions and writes them."""
         clock = manifest.decided_at
         about = Unit(manifest.pipeline, unit, clock, manifest.audience_version, work.policy)
         if work.is_large:
             if in_turn and asked.caps is not None:
                 ledger = self.lake.read(LEDGER, self.lake.version(LEDGER))
                 known = join_sent(known, select_sent(ledger, clock - asked.caps))
-            return Decided(decide_frame(known, about), None, [])
+            task = FileTask(self.settings.lake, LEDGER.name, _day(manifest))
+            return decide_frame(known, about, Finish(task, FILE_COLUMNS))
         candidates = known.toArrow()
         if in_turn:
             names = candidates["customer_id"].combine_chunks()
@@ -160,15 +171,15 @@ class Recorder:
 
     def _decide_in_turn(
         self, unit: int, manifest: Manifest, known: DataFrame, work: Work, asked: Asked
-    ) -> Decided | None:
-        """None when somebody else has decided the unit meanwhile."""
+    ) -> Decided | DataFrame | None:
+        """As `_decide`; None when somebody else has decided the unit meanwhile."""
         while True:
             with self._turn(unit) as (turn, is_contested):
                 if is_contested and not self.decisions(unit, manifest).isEmpty():
                     return None
                 decided = self._decide(unit, manifest, known, True, work, asked)
                 reach("in-turn")
-                self._append(LEDGER, decided.rows, APP_ID, turn.version)
+                self._append_decisions(decided, manifest, APP_ID, turn.version)
                 is_ours = self._turns().is_latest(turn)
             if is_ours:
                 return decided
@@ -198,20 +209,34 @@ class Recorder:
             start = max(clock, datetime.fromisoformat(free_at))
             Rates(self.objects).take(rated[campaign_id], start, messages, last)
 
-    def open_holds(self, unit: int, decided: Decided, closed: pa.Table | None = None) -> None:
+    def open_holds(
+        self, unit: int, manifest: Manifest, decided: Decided, closed: pa.Table | None = None
+    ) -> None:
         """Append the unit's holds, from the ledger, and close those of the candidates `closed`."""
-        rows = open_rows(decided.frame(self.lake.spark), self.owner)
-        if closed is not None:
-            ended = self.lake.spark.createDataFrame(closed)
-            rows = rows.unionByName(closed_rows(ended, self.owner))
-        elif not decided.has_held():
+        if closed is None and not decided.has_held():
             return
-        self._append(HOLDS, rows.toArrow() if decided.is_few else rows, self.app_id, unit)
+        if decided.is_few:
+            opened = open_rows(decided.held(), self.owner)
+            parts = [opened] if closed is None else [opened, closed_rows(closed, self.owner)]
+            self._append(HOLDS, pa.concat_tables(parts), self.app_id, unit)
+        else:
+            assert closed is None  # a release works on few
+
+            def opened_many() -> Iterator[pa.Table]:
+                held = held_by_unit(self.lake.tables, unit, manifest, OPENED_FROM)
+                return (open_rows(part, self.owner) for part in held)
+
+            self.lake.append_stream(HOLDS, opened_many, self.app_id, unit)
         reach("after-holds")
 
     def decisions(self, unit: int, manifest: Manifest) -> DataFrame:
         """The ledger's rows of one unit of this pipeline."""
         return unit_rows(self.lake, manifest.pipeline, unit, manifest)
+
+
+def _day(manifest: Manifest) -> dict[str, str]:
+    """The partition of the ledger that holds the unit's decisions."""
+    return {"decided_date": manifest.decided_at.date().isoformat()}
 
 
 def unit_rows(lake: DeltaLake, pipeline: str, unit: int, manifest: Manifest) -> DataFrame:

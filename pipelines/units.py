@@ -20,7 +20,6 @@ from pipelines.decided import Decided, count_few
 from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
 from pipelines.edges.control import ControlPoint, cancelled_pipelines
-from pipelines.edges.counts import count_unit
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.identity import lake_identity
 from pipelines.edges.lake import DeltaLake
@@ -32,6 +31,7 @@ from pipelines.edges.plans import PlanStore
 from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
 from pipelines.edges.rates import Rates
+from pipelines.edges.recorded import count_unit
 from pipelines.edges.tables import Tables
 from pipelines.edges.terms import driver_name
 from pipelines.fuse import FuseCounter

@@ -4,158 +4,238 @@ Invariant: candidates of one customer are taken by priority, then by the time of
 is let through when every one of its caps has room after those that were let through before it. So the highest priority
 is never displaced by a lower one, and the outcome does not depend on the order of rows. It reads no table: what was
 sent before comes as the column `sent_before`.
+
+Everybody's first candidate is judged at once, then everybody's second: as many rounds as one customer has candidates.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.decide import clock as clocks
 from pipelines.decide.rows import Rows
+from pipelines.decide.timing import TIMESTAMP
 from pipelines.decide.verdicts import Verdicts
+
+Flags: TypeAlias = npt.NDArray[np.bool_]
+Numbers: TypeAlias = npt.NDArray[np.int64]
+#: What stops rows: reason and words by row.
+Stopped: TypeAlias = dict[int, tuple[str, str]]
 
 CAPPED, LOST = "frequency_capped", "lost_to_priority"
 
-
-@dataclass(frozen=True)
-class Message:
-    """A message that takes room; `priority` is None for one that was sent before this unit."""
-
-    at: datetime
-    campaign_id: str
-    category: str | None
-    channel: str | None
-    message_id: str
-    priority: int | None = None
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A candidate that nothing else stops; `row` is its place in the unit."""
-
-    row: int
-    message: Message
-    occurred_at: datetime | None
-    decision_id: str
-    zone: str
-    caps: Sequence[Mapping[str, Any]]
-
-    @property
-    def turn(self) -> tuple[Any, ...]:
-        """The order in which contenders are let through."""
-        rank = -(self.message.priority or 0)
-        return rank, self.occurred_at is not None, self.occurred_at, self.message.message_id, self.decision_id
+#: What caps compare messages by.
+_NAMES = ("customer_id", "campaign_id", "category", "channel", "message_id")
 
 
 def apply_caps(groups: Sequence[Rows], verdicts: Verdicts) -> None:
     """Add the verdicts of the gates 'frequency_cap' and 'arbitration' about all rows of a unit, which lie in `verdicts`
     in the order of the groups. All rows of a customer must be there. What waits takes nobody's place now."""
-    found: dict[int, tuple[str, str]] = {}
+    found: Stopped = {}
     if any(rows.rule("caps") for rows in groups):
-        found = _compare(groups, verdicts)
+        contenders = _contenders(groups, verdicts)
+        if len(contenders.rows):
+            found = _take_turns(contenders, groups)
     for gate, reason in (("frequency_cap", CAPPED), ("arbitration", LOST)):
-        own = {row: value for row, (why, value) in found.items() if why == reason}
-        passed, values = pa.repeat(True, verdicts.count), pa.nulls(verdicts.count, pa.string())
+        own = [(row, value) for row, (why, value) in found.items() if why == reason]
+        passed, values = np.ones(verdicts.count, bool), np.full(verdicts.count, None, object)
         if own:
-            passed = pa.array([row not in own for row in range(verdicts.count)])
-            values = pa.array([own.get(row) for row in range(verdicts.count)], pa.string())
-        verdicts.add(gate, reason, passed, values)
+            rows, words = zip(*own, strict=True)
+            passed[list(rows)], values[list(rows)] = False, words
+        verdicts.add(gate, reason, pa.array(passed), pa.array(values, pa.string()))
 
 
-def _compare(groups: Sequence[Rows], verdicts: Verdicts) -> dict[int, tuple[str, str]]:
-    """Reason and words for each row that a cap stops."""
-    customers: defaultdict[str, list[tuple[Rows, int, int]]] = defaultdict(list)
-    start, is_open = 0, pc.is_null(verdicts.reason)
-    for rows in groups:
+@dataclass(frozen=True)
+class _Messages:
+    """Messages that take room, or may: what was sent before the unit, then the contenders in their own order. Names are
+    numbers, equal for equal names; -1 equals none."""
+
+    named: Mapping[str, Numbers]
+    dictionaries: Mapping[str, pa.Array]
+    at: Numbers  # microseconds
+    priority: Numbers
+    #: How many of them were sent before.
+    sent: int
+    is_taken: Flags
+
+    def code(self, name: str, value: str | None) -> int:
+        """The number of a name."""
+        return int(pc.index(self.dictionaries[name], pa.scalar(value, pa.string())).as_py())
+
+    def texts(self, name: str, indices: Numbers) -> list[Any]:
+        """The names of these messages."""
+        return list(self.dictionaries[name].take(pa.array(self.named[name][indices])).to_pylist())
+
+
+@dataclass(frozen=True)
+class _Contenders:
+    """The candidates that nothing else stops, each customer's in the order of their turns."""
+
+    rows: Numbers  # where they are in the unit
+    groups: Numbers
+    rounds: Numbers  # 0 for a customer's first
+    zones: pa.Array
+    messages: _Messages
+
+
+def _contenders(groups: Sequence[Rows], verdicts: Verdicts) -> _Contenders:
+    start, is_open, parts = 0, pc.is_null(verdicts.reason), []
+    for number, rows in enumerate(groups):
         own = pc.indices_nonzero(is_open.slice(start, len(rows)))
-        names = rows.column("customer_id").take(own)
-        for index, name in zip(own.to_pylist(), names.to_pylist(), strict=True):
-            customers[name].append((rows, index, start + index))
+        names = ("customer_id", "campaign_id", "channel", "message_id", "decision_id", "occurred_at", "zone")
+        columns = {name: rows.column(name).take(own) for name in (*names, "sent_before")}
+        columns["category"] = pa.repeat(pa.scalar(rows.rule("category"), pa.string()), len(own))
+        columns["rank"] = pa.repeat(-(rows.rule("priority") or 0), len(own))
+        columns["row"] = pc.add(own.cast(pa.int64()), start)
+        columns["group"] = pa.repeat(number, len(own))
+        columns["at"] = pa.repeat(pa.scalar(rows.clock, TIMESTAMP), len(own))
+        parts.append(pa.table(columns))
         start += len(rows)
-    found: dict[int, tuple[str, str]] = {}
-    for places in customers.values():
-        sent = _sent_before(places[0][0], places[0][1])
-        # Alone and never written to: a cap lets at least one through.
-        if sent or len(places) > 1:
-            found.update(_take_turns((_contender(*place) for place in places), sent))
+    whole = pa.concat_tables(parts)
+    keys = ("customer_id", "rank", "occurred_at", "message_id", "decision_id")
+    order = [(key, "ascending", "at_start") for key in keys]
+    table = whole.take(pc.sort_indices(whole.select(keys), order)).combine_chunks()
+    ids = pc.dictionary_encode(_array(table["customer_id"])).indices.to_numpy()
+    is_first = np.ones(len(ids), bool)
+    is_first[1:] = ids[1:] != ids[:-1]
+    firsts = np.flatnonzero(is_first)
+    rounds = np.arange(len(ids)) - np.repeat(firsts, np.diff(np.append(firsts, len(ids))))
+    rows_, groups_ = (table[name].to_numpy() for name in ("row", "group"))
+    messages = _messages(table, table.filter(pa.array(is_first)))
+    return _Contenders(rows_, groups_, rounds, _array(table["zone"]), messages)
+
+
+def _messages(table: pa.Table, firsts: pa.Table) -> _Messages:
+    """The messages that were sent to these customers (`firsts` has each of them once), and the contenders'."""
+    lists = _array(firsts["sent_before"])
+    flat = lists.flatten()
+    sent = {name: pc.struct_field(flat, name) for name in (*_NAMES[1:], "at")}
+    sent["customer_id"] = _array(firsts["customer_id"]).take(pc.list_parent_indices(lists))
+    named, dictionaries = {}, {}
+    for name in _NAMES:
+        both = pa.concat_arrays([sent[name].cast(pa.string()), _array(table[name])])
+        encoded = pc.dictionary_encode(both, null_encoding="encode")
+        named[name], dictionaries[name] = encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
+    times = [sent["at"].cast(TIMESTAMP), _array(table["at"])]
+    at = pa.concat_arrays(times).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    priority = np.concatenate([np.zeros(len(flat), np.int64), -table["rank"].to_numpy()])
+    is_taken = np.arange(len(at)) < len(flat)
+    return _Messages(named, dictionaries, at, priority, len(flat), is_taken)
+
+
+def _array(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _take_turns(contenders: _Contenders, groups: Sequence[Rows]) -> Stopped:
+    """Whom a cap stops, round after round."""
+    found: Stopped = {}
+    messages = contenders.messages
+    for turn in range(int(contenders.rounds.max()) + 1):
+        for number in np.unique(contenders.groups[contenders.rounds == turn]).tolist():
+            own = np.flatnonzero((contenders.rounds == turn) & (contenders.groups == number))
+            room = _Room(contenders, own)
+            for cap in groups[number].rule("caps") or ():
+                room.ask(cap, groups[number].clock)
+            messages.is_taken[messages.sent + own[~room.is_stopped]] = True
+            found.update(room.found)
     return found
 
 
-def _sent_before(rows: Rows, index: int) -> list[Message]:
-    before = rows.column("sent_before")
-    if before.null_count == len(before):
-        return []
-    return [Message(**one) for one in before[index].as_py() or ()]
+@dataclass
+class _Room:
+    """The contenders `own`, of as many customers, against all that their customers have taken so far."""
+
+    contenders: _Contenders
+    own: Numbers
+    is_stopped: Flags = field(init=False)
+    found: Stopped = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        messages = self.contenders.messages
+        customers = messages.named["customer_id"]
+        place = np.full(len(messages.dictionaries["customer_id"]), -1)
+        place[customers[messages.sent + self.own]] = np.arange(len(self.own))
+        self._taken = np.flatnonzero(messages.is_taken & (place[customers] >= 0))
+        self._whose = place[customers[self._taken]]
+        self.is_stopped = np.zeros(len(self.own), bool)
+
+    def ask(self, cap: Mapping[str, Any], clock: datetime) -> None:
+        """Stop those for whom this cap has no room, and say so; the first cap that stops one is told."""
+        counts = self._counts(cap, clock)
+        counted, whose = self._taken[counts], self._whose[counts]
+        is_full = np.bincount(whose, minlength=len(self.own)) >= cap["at_most"]
+        if cap["channel"] is not None:
+            is_full &= self._own("channel") == self.contenders.messages.code("channel", cap["channel"])
+        stopped = is_full & ~self.is_stopped
+        if stopped.any():
+            self.is_stopped |= stopped
+            is_told = stopped[whose]
+            self._tell(cap, counted[is_told], whose[is_told])
+
+    def _own(self, name: str) -> Numbers:
+        messages = self.contenders.messages
+        return messages.named[name][messages.sent + self.own]
+
+    def _counts(self, cap: Mapping[str, Any], clock: datetime) -> Flags:
+        """Which of the messages taken take room of this cap, of their customer's contender."""
+        messages, taken, whose = self.contenders.messages, self._taken, self._whose
+        # A message that is made up for does not stand in its own way.
+        counts: Flags = messages.named["message_id"][taken] != self._own("message_id")[whose]
+        if cap["channel"] is not None:
+            counts &= messages.named["channel"][taken] == messages.code("channel", cap["channel"])
+        if cap["counts"] == "campaign":
+            counts &= messages.named["campaign_id"][taken] == self._own("campaign_id")[whose]
+        elif cap["counts"] == "category":
+            counts &= messages.named["category"][taken] == messages.code("category", cap["category"])
+        if cap["per"] == "span":
+            # A period of time excludes its own beginning: a message of exactly 7 days ago has left the 7 days.
+            is_recent: Flags = messages.at[taken] > _micros(clock) - cap["seconds"] * 1_000_000
+            return counts & is_recent
+        zones = pc.dictionary_encode(self.contenders.zones.take(pa.array(self.own)))
+        starts = [
+            _micros(clocks.period_start(cap["per"], clock, zone)) for zone in zones.dictionary.to_pylist()
+        ]
+        is_recent = messages.at[taken] >= np.array(starts)[zones.indices.to_numpy()[whose]]
+        return counts & is_recent
+
+    def _tell(self, cap: Mapping[str, Any], counted: Numbers, whose: Numbers) -> None:
+        """Reason and words for those that the cap stops, all of whose messages that count are given."""
+        messages = self.contenders.messages
+        is_earlier, said_cap = counted < messages.sent, words(cap)
+        earlier = np.bincount(whose[is_earlier], minlength=len(self.own))
+        # The last of each: by time among what was sent before, of equal times the first; by turn in this unit.
+        by_time = np.lexsort((-counted, messages.at[counted], is_earlier, whose))
+        is_capped = earlier >= cap["at_most"]
+        for is_told, order in ((is_capped, by_time), (~is_capped, np.arange(len(counted)))):
+            deciding = np.full(len(self.own), -1)
+            deciding[whose[order]] = counted[order]  # the last one stays
+            stopped = np.flatnonzero(is_told & (deciding >= 0))
+            ones = deciding[stopped]
+            minutes = np.datetime_as_string(messages.at[ones].astype("datetime64[us]"), unit="m").tolist()
+            campaigns, priorities = messages.texts("campaign_id", ones), messages.priority[ones].tolist()
+            rows = self.contenders.rows[self.own[stopped]].tolist()
+            numbers = earlier[stopped].tolist()
+            for row, number, minute, campaign, priority in zip(
+                rows, numbers, minutes, campaigns, priorities, strict=True
+            ):
+                said = f"{said_cap}: {number} sent"
+                if is_told is is_capped:
+                    self.found[row] = CAPPED, f"{said}, last {minute}Z by campaign {campaign}"
+                else:
+                    self.found[row] = LOST, f"{said}, lost to campaign {campaign} (priority {priority})"
 
 
-def _contender(rows: Rows, index: int, row: int) -> Contender:
-    def value(name: str) -> Any:
-        return rows.column(name)[index].as_py()
-
-    message = Message(
-        at=rows.clock,
-        campaign_id=value("campaign_id"),
-        category=rows.rule("category"),
-        channel=value("channel"),
-        message_id=value("message_id"),
-        priority=rows.rule("priority") or 0,
-    )
-    caps = rows.rule("caps") or ()
-    return Contender(row, message, value("occurred_at"), value("decision_id"), value("zone"), caps)
-
-
-def _take_turns(
-    contenders: Iterable[Contender], sent: list[Message]
-) -> Iterable[tuple[int, tuple[str, str]]]:
-    taken = list(sent)
-    for one in sorted(contenders, key=lambda contender: contender.turn):
-        stopped = next(filter(None, (_full(cap, one, taken) for cap in one.caps)), None)
-        if stopped is None:
-            taken.append(one.message)
-        else:
-            yield one.row, stopped
-
-
-def _full(cap: Mapping[str, Any], one: Contender, taken: Iterable[Message]) -> tuple[str, str] | None:
-    """Reason and words when the cap has no room for it; None when it has, or does not apply."""
-    own = one.message
-    if cap["channel"] not in (None, own.channel):
-        return None
-    if cap["counts"] == "category" and cap["category"] != own.category:
-        return None
-    counted = [message for message in taken if _counts(cap, one, message)]
-    if len(counted) < cap["at_most"]:
-        return None
-    earlier = [message for message in counted if message.priority is None]
-    said = f"{words(cap)}: {len(earlier)} sent"
-    if len(earlier) >= cap["at_most"]:
-        last = max(earlier, key=lambda message: message.at)
-        at = last.at.astimezone(clocks.UTC)
-        return CAPPED, f"{said}, last {at:%Y-%m-%dT%H:%MZ} by campaign {last.campaign_id}"
-    winner = [message for message in counted if message.priority is not None][-1]
-    return LOST, f"{said}, lost to campaign {winner.campaign_id} (priority {winner.priority})"
-
-
-def _counts(cap: Mapping[str, Any], one: Contender, message: Message) -> bool:
-    """Whether the message takes room of this cap."""
-    # A message that is made up for does not stand in its own way.
-    if message.message_id == one.message.message_id or cap["channel"] not in (None, message.channel):
-        return False
-    if cap["counts"] == "campaign" and message.campaign_id != one.message.campaign_id:
-        return False
-    if cap["counts"] == "category" and message.category != cap["category"]:
-        return False
-    if cap["per"] == "span":
-        # A period of time excludes its own beginning: a message of exactly 7 days ago has left the 7 days.
-        return message.at > one.message.at - timedelta(seconds=cap["seconds"])
-    return message.at >= clocks.period_start(cap["per"], one.message.at, one.zone)
+def _micros(instant: datetime) -> int:
+    return int(pa.scalar(instant, TIMESTAMP).value)
 
 
 def words(cap: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from pipelines.decide.reentry import add_reentered, add_rivals
 from pipelines.decide.rows import JOINED, Rows, by_policy
 from pipelines.decide.timing import HOLDS, add_times
 from pipelines.decide.verdicts import Verdicts, concatenate
+from pipelines.experiments import assign_variants
 from schemas import ddl
 from schemas.reasons import codes_of
 from schemas.tables import table
@@ -90,6 +91,13 @@ def judge(rows: Rows) -> Verdicts:
     return verdicts
 
 
+def _variant(rows: Rows) -> pa.Array:
+    variants = rows.rule("variants")
+    if not variants:
+        return rows.all(None, pa.string())
+    return assign_variants(variants, rows.column("campaign_id"), rows.column("customer_id"))
+
+
 def _to_ledger(rows: Rows, unit: Unit, reason: pa.Array, due_at: pa.Array, gates: pa.Array) -> pa.Table:
     held = pc.is_in(reason, value_set=pa.array(codes_of("held")))
     decided = pc.if_else(pc.is_null(reason), "sent", pc.if_else(held, "held", "excluded"))
@@ -102,6 +110,7 @@ def _to_ledger(rows: Rows, unit: Unit, reason: pa.Array, due_at: pa.Array, gates
         "detail": None,
         "gates": gates,
         "locale": rows.customer("locale"),
+        "variant": _variant(rows),
         "audience_version": unit.audience_version,
         "due_at": due_at,
         "decided_at": unit.clock,

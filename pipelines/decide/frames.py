@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,17 +21,27 @@ from pipelines.decide.rate import ORDER, stage_by_rate
 from pipelines.decide.rows import CUSTOMER_FIELDS, JOINED
 
 Batches = Iterator[pa.RecordBatch]
+Task = Callable[[Iterator[pa.Table]], Batches]
 
 #: The candidates' own columns; `policy` is that of the unit.
 _OWN = (
     "decision_id", "message_id", "source", "source_id", "campaign_id", "campaign_version", "campaign_status",
-    "consent_topic", "channel", "customer_id", "send_partition", "variant", "occurred_at", "expires_at", "data",
-    "origin",
+    "consent_topic", "channel", "customer_id", "send_partition", "occurred_at", "expires_at", "data", "origin",
 )  # fmt: skip
 
 
-def decide_frame(candidates: DataFrame, unit: Unit) -> DataFrame:
-    """As `pipelines.decide.decide`, with `unit.policy`. Grain: one row per decision_id, columns of the ledger."""
+@dataclass(frozen=True)
+class Finish:
+    """What a task does with its decisions, given as tables of the ledger's columns, and the columns that it yields."""
+
+    task: Task
+    columns: str
+
+
+def decide_frame(candidates: DataFrame, unit: Unit, finish: Finish | None = None) -> DataFrame:
+    """As `pipelines.decide.decide`, with `unit.policy`. Grain: one row per decision_id, columns of the ledger; or what
+    `finish` makes of them in the same task, which saves their way back through the JVM."""
+    finish = finish or Finish(_hand_over, spark_schema(LEDGER.arrow_schema()))
     assert unit.policy is not None
     policy = json.loads(unit.policy)
     known = [name for name in JOINED if name in candidates.columns and name != "policy"]
@@ -39,15 +50,16 @@ def decide_frame(candidates: DataFrame, unit: Unit) -> DataFrame:
     is_compared = len(policy["channels"]) > 1 and (policy["caps"] or choice.asks(policy))
     if is_compared:
         read = read.repartition("customer_id").sortWithinPartitions("customer_id")
-    staged = read.mapInArrow(_decide_task(unit, bool(is_compared)), spark_schema(STAGED))
     if policy["rate"] is None:
-        return staged.select(*LEDGER.column_names)
+        task = _decide_task(unit, bool(is_compared), _of_ledger(finish.task))
+        return read.mapInArrow(task, finish.columns)
+    staged = read.mapInArrow(_decide_task(unit, bool(is_compared), _hand_over), spark_schema(STAGED))
     turns = Window.partitionBy("campaign_id").orderBy(*ORDER)
     is_sent = F.col("decision") == "sent"
     sent = staged.where(is_sent).withColumn("turn", F.row_number().over(turns).cast("long") - 1)
     others = staged.where(~is_sent).withColumn("turn", F.lit(None).cast("long"))
-    rated = sent.unionByName(others).mapInArrow(_stage_task(unit, policy["rate"]), spark_schema(STAGED))
-    return rated.select(*LEDGER.column_names)
+    task = _stage_task(unit, policy["rate"], _of_ledger(finish.task))
+    return sent.unionByName(others).mapInArrow(task, finish.columns)
 
 
 def spark_schema(schema: pa.Schema) -> str:
@@ -61,23 +73,29 @@ def _thin_customer() -> Column:
     return F.when(F.col("customer").isNotNull(), F.struct(*fields))
 
 
-def _decide_task(unit: Unit, is_compared: bool) -> Callable[[Batches], Batches]:
+def _decide_task(unit: Unit, is_compared: bool, finish: Task) -> Callable[[Batches], Batches]:
     def decide_batches(batches: Batches) -> Batches:
         tables = whole_customers(batches) if is_compared else map(_as_table, batches)
-        for table in tables:
-            yield from decide_unstaged(table, unit)[0].combine_chunks().to_batches()
+        return finish(decide_unstaged(table, unit)[0] for table in tables)
 
     return decide_batches
 
 
-def _stage_task(unit: Unit, steps: list[dict[str, int]]) -> Callable[[Batches], Batches]:
-    def stage_batches(batches: Batches) -> Batches:
-        for table in map(_as_table, batches):
-            rates = dict.fromkeys(pc.unique(table["campaign_id"]).to_pylist(), steps)
-            staged = stage_by_rate(table, table["turn"].combine_chunks(), rates, unit.clock)
-            yield from staged.select(STAGED.names).combine_chunks().to_batches()
+def _stage_task(unit: Unit, steps: list[dict[str, int]], finish: Task) -> Callable[[Batches], Batches]:
+    def stage(table: pa.Table) -> pa.Table:
+        rates = dict.fromkeys(pc.unique(table["campaign_id"]).to_pylist(), steps)
+        return stage_by_rate(table, table["turn"].combine_chunks(), rates, unit.clock)
 
-    return stage_batches
+    return lambda batches: finish(stage(_as_table(batch)) for batch in batches)
+
+
+def _of_ledger(finish: Task) -> Task:
+    return lambda tables: finish(table.select(LEDGER.column_names) for table in tables)
+
+
+def _hand_over(tables: Iterator[pa.Table]) -> Batches:
+    for table in tables:
+        yield from table.combine_chunks().to_batches()
 
 
 def _as_table(batch: pa.RecordBatch) -> pa.Table:

@@ -16,10 +16,12 @@ from pipelines.campaigns.hours import NO_RULES, closures, hours
 from pipelines.campaigns.limits import FrequencyCap, Rate
 from pipelines.campaigns.timing import parse_delay
 from pipelines.campaigns.trigger import EVER, Reentry
+from pipelines.experiments import cumulate
 
 #: Units: `_s` seconds, `_bp` hundredths of a percent, minutes of the local day, weekdays from 0 (Monday).
 #: delay.kind: span (seconds), time (minute), weekday (minute, weekday); see `pipelines.campaigns.timing`.
 #: reentry.kind: ever, span (seconds), property (property).
+#: variants: names and the weight up to and including each.
 #: caps: `counts` says whose messages: campaign (this one's), category (all of `category`), all; `per` is span
 #: (seconds), day, week or month of the recipient's calendar; null channel: all channels.
 #: rate: steps; from the message `first` (0 is the first of the unit) on, from `minute` after the decision on,
@@ -42,6 +44,7 @@ def policy_row(campaign: CampaignSpec, house: Decide = NO_RULES) -> dict[str, An
         "excluding": excluding,
         "caps": _caps(campaign, house) or None,
         "rate": _rate(campaign.rate) if campaign.rate else None,
+        "variants": cumulate(campaign.variants),
         "holdout_bp": _basis_points(campaign.holdout.percent) if campaign.holdout else 0,
         "house_holdout_bp": 0 if is_transactional else _basis_points(house.holdout_percent),
         "house_holdout_seed": house.holdout_seed,

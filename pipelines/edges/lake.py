@@ -6,6 +6,7 @@ per (pipeline, incarnation, table, stage): Delta silently skips a version that i
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf import Lake
-from pipelines.edges.tables import Tables
+from pipelines.edges.tables import DataFile, Tables
 from schemas.tables import Table
 
 if TYPE_CHECKING:
@@ -123,6 +124,27 @@ class DeltaLake:
         if self.version(table) < 0:
             self.ensure(table)
         return self.tables.append_once(table, rows, app_id, unit)
+
+    def append_stream(
+        self, table: Table, rows: Callable[[], Iterable[pa.Table]], app_id: str, unit: int
+    ) -> bool:
+        """As `append_few`, for rows that pass through the driver without being held there. `rows` gives them anew each
+        time that it is asked."""
+        if self.version(table) < 0:
+            self.ensure(table)
+        return self.tables.append_stream_once(table, rows, app_id, unit)
+
+    def append_files(
+        self, table: Table, files: DataFrame, partition: Mapping[str, str], app_id: str, unit: int
+    ) -> bool:
+        """As `append_few`, for rows that tasks write into files of one partition of the table (`FileTask`): `files` has
+        a row for each, in the columns of `DataFile`. Runs the tasks unless the unit was appended before."""
+        if self.version(table) < 0:
+            self.ensure(table)
+        if self.has_appended(table, app_id, unit):
+            return False
+        written = [DataFile(row["path"], row["size"], row["stats"]) for row in files.collect()]
+        return not written or self.tables.add_files_once(table, written, partition, app_id, unit)
 
     def append_nothing(self, table: Table, app_id: str, unit: int) -> None:
         """Commit no rows under this app id and unit, so that an append of an earlier unit is skipped from now on."""

@@ -50,7 +50,7 @@ def finish(runner: UnitRunner, unit: int) -> dict[str, Any]:
     books = Books()
     versions = runner.pinned(manifest)
     decided = runner.recorder.recorded(unit, manifest, is_large=False)
-    runner.recorder.open_holds(unit, decided)
+    runner.recorder.open_holds(unit, manifest, decided)
     runner.publish(unit, manifest, versions, decided, books)
     # The records are gone, so that the ledger stands in for them: only sent and published can still disagree.
     books.add_considered(decided.first())

@@ -37,7 +37,7 @@ KAFKA_SCHEMA = (
 CANDIDATE_SCHEMA = (
     "decision_id string, message_id string, source string, source_id string, campaign_id string, "
     "campaign_version string, campaign_status string, consent_topic string, channel string, "
-    "customer_id string, send_partition int, variant string, occurred_at timestamp, expires_at timestamp, "
+    "customer_id string, send_partition int, occurred_at timestamp, expires_at timestamp, "
     "data string, origin string, policy string"
 )
 TEMPLATES: Mapping[str, str] = {
@@ -156,7 +156,6 @@ def candidate_row(**changes: Any) -> Row:
         "channel": "email",
         "customer_id": "c-1",
         "send_partition": 0,
-        "variant": None,
         "occurred_at": NOW - HOUR,
         "expires_at": None,
         "data": "{}",

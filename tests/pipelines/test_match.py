@@ -96,7 +96,6 @@ def test_explicit_triggers_whole(spark: SparkSession) -> None:
         "campaign_version": "v1",
         "campaign_status": "active",
         "consent_topic": "reminders",
-        "variants": [("a", 1), ("b", 3)],
         "customer_id": "c-1",
         "occurred_at": NOW.replace(minute=0),
         "expires_at": NOW.replace(hour=10, minute=0),
@@ -105,9 +104,7 @@ def test_explicit_triggers_whole(spark: SparkSession) -> None:
         "policy": policy_text(campaigns[0][1], HOUSE),
     }
     # A scheduled campaign cannot be triggered: it is as unknown as one that was never published.
-    unknown = known | dict.fromkeys(
-        ("campaign_version", "campaign_status", "consent_topic", "variants", "policy")
-    )
+    unknown = known | dict.fromkeys(("campaign_version", "campaign_status", "consent_topic", "policy"))
     unknown |= {"channel": None, "expires_at": None}
     expected = [
         {**known, "channel": "email"},
@@ -123,7 +120,7 @@ def test_explicit_triggers_whole(spark: SparkSession) -> None:
     ]
     schema = (
         "source string, source_id string, campaign_id string, campaign_version string, "
-        "campaign_status string, consent_topic string, variants array<struct<variant string, upto int>>, "
+        "campaign_status string, consent_topic string, "
         "channel string, customer_id string, occurred_at timestamp, expires_at timestamp, data string, "
         "origin string, policy string"
     )
@@ -246,12 +243,9 @@ def test_a_rule_that_records_outsiders_keeps_everybody_with_the_clause_they_fail
 
 def test_ids_and_shards_of_candidates_whole(spark: SparkSession) -> None:
     schema = CANDIDATE_SCHEMA.replace("decision_id string, message_id string, ", "").replace(
-        "send_partition int, variant string, ", "variants array<struct<variant string, upto int>>, "
+        "send_partition int, ", ""
     )
-    given = [
-        candidate_row() | {"variants": None},
-        candidate_row(channel=None, campaign_version=None) | {"variants": [("only", 1)]},
-    ]
+    given = [candidate_row(), candidate_row(channel=None, campaign_version=None)]
     found = identify_candidates(frame(spark, given, schema), "triggered", 1)
     origin = given[0]["origin"]
     expected = [
@@ -260,7 +254,6 @@ def test_ids_and_shards_of_candidates_whole(spark: SparkSession) -> None:
             "decision_id": uuid5("triggered", origin, "welcome", "c-1", row["channel"] or ""),
             "message_id": uuid5("welcome", "t-1", "c-1", row["channel"] or ""),
             "send_partition": 0,
-            "variant": row["variants"] and "only",
         }
         for row in given
     ]

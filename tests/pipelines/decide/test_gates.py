@@ -276,8 +276,10 @@ def run_decide(rows: list[Row]) -> pa.Table:
 
 def test_decisions_whole() -> None:
     rows = [
-        candidate_row(decision_id="d-1", customer=audience_row(locale="de-AT"), variant="a"),
-        candidate_row(decision_id="d-2", granted=False, policy=waiting("1 day", priority=7)),
+        candidate_row(decision_id="d-1", customer=audience_row(locale="de-AT")),
+        candidate_row(
+            decision_id="d-2", granted=False, policy=waiting("1 day", priority=7, variants={"a": 1})
+        ),
         candidate_row(
             decision_id="d-3",
             campaign_version=None,
@@ -290,11 +292,12 @@ def test_decisions_whole() -> None:
     ]
     shared = {"unit": 3, "audience_version": 7, "decided_at": NOW, "decided_date": NOW.date()}
     expected = [
-        ledger_row(decision_id="d-1", locale="de-AT", variant="a", **shared),
+        ledger_row(decision_id="d-1", locale="de-AT", **shared),
         ledger_row(
             decision_id="d-2",
             decision="excluded",
             reason="no_consent",
+            variant="a",
             priority=7,
             category="reminders",
             **shared,

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from conf import Settings
 from pipelines.decided import Decided
@@ -93,7 +93,7 @@ def test_a_driver_that_is_taken_over_in_its_turn_decides_anew(
     workspace.send(TRIGGERS, trigger("t-1"), trigger("t-2", occurred_at="2026-03-01T09:05:00Z"))
     decide, calls = Recorder._decide, []
 
-    def slow(self: Recorder, *arguments: Any) -> Decided:
+    def slow(self: Recorder, *arguments: Any) -> Decided | DataFrame:
         calls.append(arguments)
         if len(calls) == 1:
             with Turns(workspace.objects, settings.stream.pipeline, "rival").take() as turn:

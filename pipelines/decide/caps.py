@@ -173,8 +173,11 @@ class _Room:
         counts = self._counts(cap, clock)
         counted, whose = self._taken[counts], self._whose[counts]
         is_full = np.bincount(whose, minlength=len(self.own)) >= cap["at_most"]
+        # A cap of one channel, or of one category, is no concern of the others.
         if cap["channel"] is not None:
             is_full &= self._own("channel") == self.contenders.messages.code("channel", cap["channel"])
+        if cap["counts"] == "category":
+            is_full &= self._own("category") == self.contenders.messages.code("category", cap["category"])
         stopped = is_full & ~self.is_stopped
         if stopped.any():
             self.is_stopped |= stopped
@@ -210,28 +213,34 @@ class _Room:
     def _tell(self, cap: Mapping[str, Any], counted: Numbers, whose: Numbers) -> None:
         """Reason and words for those that the cap stops, all of whose messages that count are given."""
         messages = self.contenders.messages
-        is_earlier, said_cap = counted < messages.sent, words(cap)
-        earlier = np.bincount(whose[is_earlier], minlength=len(self.own))
-        # The last of each: by time among what was sent before, of equal times the first; by turn in this unit.
+        is_earlier = counted < messages.sent
+        numbers = np.bincount(whose[is_earlier], minlength=len(self.own))
+        is_capped = numbers >= cap["at_most"]
+        # Told is the last one: by time of what was sent before, of equal times the first; by turn of this unit.
         by_time = np.lexsort((-counted, messages.at[counted], is_earlier, whose))
-        is_capped = earlier >= cap["at_most"]
-        for is_told, order in ((is_capped, by_time), (~is_capped, np.arange(len(counted)))):
-            deciding = np.full(len(self.own), -1)
-            deciding[whose[order]] = counted[order]  # the last one stays
-            stopped = np.flatnonzero(is_told & (deciding >= 0))
-            ones = deciding[stopped]
-            minutes = np.datetime_as_string(messages.at[ones].astype("datetime64[us]"), unit="m").tolist()
-            campaigns, priorities = messages.texts("campaign_id", ones), messages.priority[ones].tolist()
-            rows = self.contenders.rows[self.own[stopped]].tolist()
-            numbers = earlier[stopped].tolist()
-            for row, number, minute, campaign, priority in zip(
-                rows, numbers, minutes, campaigns, priorities, strict=True
-            ):
-                said = f"{said_cap}: {number} sent"
-                if is_told is is_capped:
-                    self.found[row] = CAPPED, f"{said}, last {minute}Z by campaign {campaign}"
-                else:
-                    self.found[row] = LOST, f"{said}, lost to campaign {campaign} (priority {priority})"
+        deciding = np.full(len(self.own), -1)
+        deciding[whose] = counted
+        deciding[whose[by_time]] = np.where(
+            is_capped[whose[by_time]], counted[by_time], deciding[whose[by_time]]
+        )
+        stopped = np.flatnonzero(deciding >= 0)
+        ones = deciding[stopped]
+        facts = zip(
+            self.contenders.rows[self.own[stopped]].tolist(),
+            is_capped[stopped].tolist(),
+            numbers[stopped].tolist(),
+            messages.texts("campaign_id", ones),
+            np.datetime_as_string(messages.at[ones].astype("datetime64[us]"), unit="m").tolist(),
+            messages.priority[ones].tolist(),
+            strict=True,
+        )
+        said = words(cap)
+        for row, by_earlier, number, campaign, minute, priority in facts:
+            if by_earlier:
+                self.found[row] = CAPPED, f"{said}: {number} sent, last {minute}Z by campaign {campaign}"
+            else:
+                lost = f"lost to campaign {campaign} (priority {priority})"
+                self.found[row] = LOST, f"{said}: {number} sent, {lost}"
 
 
 def _micros(instant: datetime) -> int:

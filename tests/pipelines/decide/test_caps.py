@@ -171,3 +171,16 @@ def test_a_full_cap_is_no_lost_comparison() -> None:
     for one in rows:
         one["sent_before"] = [sent(NOW - HOUR)]
     assert {value[0] for value in judged(rows).values()} == {"frequency_capped"}
+
+
+def test_a_cap_of_a_category_or_a_channel_is_no_concern_of_the_others() -> None:
+    of_news, of_sms = (cap(1, "day", category="news"),), (cap(1, "day", channel="sms"),)
+    shared = {"customer_id": "c-1", "sent_before": [sent(NOW - HOUR, channel="sms", category="other")]}
+    rows = [
+        row("d-news", campaign_id="first", category="news", priority=90, **shared),
+        row("d-offer", of_news, campaign_id="offer", category="offers", **shared),
+        row("d-more", of_news, campaign_id="more", category="news", priority=10, **shared),
+        row("d-mail", of_sms, campaign_id="mail", category="offers", **shared),
+    ]
+    reasons = {decision: reason for decision, (reason, _) in judged(rows).items()}
+    assert reasons == {"d-news": None, "d-offer": None, "d-more": "lost_to_priority", "d-mail": None}

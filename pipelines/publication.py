@@ -19,6 +19,7 @@ from pipelines.corrections import render_failures
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.lake import DeltaLake
 from pipelines.lanes import publish_order
+from pipelines.messages import compile_campaign
 from pipelines.publishing import (
     PUBLISHED_COLUMNS,
     PublishPlan,
@@ -53,7 +54,9 @@ class Publication:
 
     def many(self, sent: DataFrame, audience: DataFrame, send_partitions: int, books: Books) -> bool:
         """By the executors, a task for each send partition; whether the ledger was corrected."""
-        customers = audience.select("customer_id", F.struct(*audience.columns).alias("customer"))
+        # Whole customers, with their orders and consents, would be shuffled twice for a name and an address.
+        fields = [name for name in audience.columns if self._is_read(name)]
+        customers = audience.select("customer_id", F.struct(*fields).alias("customer"))
         # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
         joined = customers.join(sent.select(*PUBLISHED_COLUMNS), on="customer_id", how="inner")
         account = (
@@ -77,3 +80,10 @@ class Publication:
             return True
         finally:
             account.unpersist()
+
+    def _is_read(self, field: str) -> bool:
+        """Whether a message of the unit can be made of this field of the customer."""
+        read = (
+            compile_campaign(one, self.plan.links).customer_fields() for one in self.plan.campaigns.values()
+        )
+        return any(fields is None or field in fields for fields in read)

@@ -73,6 +73,13 @@ class CompiledCampaign:
             for name, is_html in entries(campaign)
         }
 
+    def customer_fields(self) -> frozenset[str] | None:
+        """The fields of the customer that its messages can be made of; None: all of them."""
+        addresses = {channel_row(channel).address_column for channel in self.campaign.channels}
+        fields = [template.fields_of("customer") for template in self._templates.values()]
+        known = [one for one in fields if one is not None]
+        return frozenset(addresses).union(*known) if len(known) == len(fields) else None
+
     def assemble(self, channel: str, batch: pa.RecordBatch) -> Assembled:
         """The messages of recipients of this campaign on one channel; columns: `variables.INPUT_COLUMNS`."""
         data = parse_data(batch.column("data"), self.campaign.data_arrow_schema())

@@ -28,6 +28,12 @@ def needs_of(trees: Iterable[nodes.Node]) -> Need:
     return needs
 
 
+def fields_of(trees: Iterable[nodes.Node], name: str) -> frozenset[str] | None:
+    """The fields that the trees read of one top-level name; None: it is used as a whole, or by a computed key."""
+    needs = needs_of(trees).get(name, {})
+    return None if ALL in needs or _ITEMS in needs else frozenset(needs)
+
+
 def names_any(trees: Iterable[nodes.Node], names: Container[str]) -> bool:
     """Whether a tree names one of these: as a variable, a filter, or the text that `map` takes for a filter."""
     for tree in trees:

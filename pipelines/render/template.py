@@ -20,7 +20,7 @@ from pipelines.render.coverage import Coverage
 from pipelines.render.errors import RowError
 from pipelines.render.parse import parse_all
 from pipelines.render.program import Program
-from pipelines.render.pruning import names_any
+from pipelines.render.pruning import fields_of, names_any
 from pipelines.render.rowwise import RowEngine
 from pipelines.render.sandbox import ReferenceEnvironment
 from pipelines.render.settings import Limits, RenderContext
@@ -105,6 +105,13 @@ class CompiledTemplate:
             raw = part.encode("utf-8", "surrogatepass")
             held.update(len(raw).to_bytes(8, "big") + raw)
         return held.hexdigest()
+
+    def fields_of(self, name: str) -> frozenset[str] | None:
+        """The fields of this variable that the template, or anything it refers to, can read, helpers included; None:
+        all of them."""
+        read = fields_of((one.tree for one in self.parsed.values()), name)
+        taken = {member for held in helpers.SOURCES.values() for column, member in held if column == name}
+        return None if read is None else read | taken
 
     @property
     def known_names(self) -> frozenset[str]:

@@ -175,7 +175,7 @@ def test_a_full_cap_is_no_lost_comparison() -> None:
 
 def test_a_cap_of_a_category_or_a_channel_is_no_concern_of_the_others() -> None:
     of_news, of_sms = (cap(1, "day", category="news"),), (cap(1, "day", channel="sms"),)
-    shared = {"customer_id": "c-1", "sent_before": [sent(NOW - HOUR, channel="sms", category="other")]}
+    shared: Row = {"customer_id": "c-1", "sent_before": [sent(NOW - HOUR, channel="sms", category="other")]}
     rows = [
         row("d-news", campaign_id="first", category="news", priority=90, **shared),
         row("d-offer", of_news, campaign_id="offer", category="offers", **shared),

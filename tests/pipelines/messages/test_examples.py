@@ -87,6 +87,19 @@ def test_every_recipient_with_an_address_gets_a_message(folder: Path, links: Lin
         assert len({message["locale"].split("-")[0] for message in made}) > 1
 
 
+@pytest.mark.parametrize("folder", CAMPAIGNS, ids=lambda folder: folder.name)
+def test_messages_are_made_of_the_fields_that_are_said_to_be_read(folder: Path, links: LinkSettings) -> None:
+    compiled, batch = compile_campaign(load_folder(folder), links), recipients(load_folder(folder))
+    whole, fields = batch.column("customer"), compiled.customer_fields()
+    assert fields is not None
+    assert "consents" not in fields
+    kept = [field for field in whole.type if field.name in fields]
+    thin = pa.StructArray.from_arrays([whole.field(field.name) for field in kept], fields=kept)
+    less = batch.set_column(batch.schema.get_field_index("customer"), "customer", thin)
+    for channel in compiled.campaign.channels:
+        assert compiled.assemble(channel, less) == compiled.assemble(channel, batch)
+
+
 def test_there_are_long_campaigns_in_several_locales() -> None:
     campaigns = {campaign.campaign_id: campaign for campaign in map(load_folder, CAMPAIGNS)}
     assert campaigns["weekly_newsletter"].locales("email") == ("ar", "de", "en", "fr")

@@ -166,15 +166,8 @@ def label(size: int) -> str:
 
 def measure(bench: Bench, sizes: list[int], runs: list[int], open_holds: int, rounds: int) -> dict[str, Any]:
     """All figures; the holds come last, since they stay."""
-    found: dict[str, Any] = {
-        "ratios": {},
-        "decisions_per_s": {},
-        "scan_s": {},
-        "run_s": {},
-        "run_again_s": {},
-    }
-    found["outside_s"] = {}
-    found["epoch_s"] = {}
+    names = ("ratios", "decisions_per_s", "scan_s", "run_s", "run_again_s", "outside_s", "epoch_s")
+    found: dict[str, Any] = {name: {} for name in names}
     for size in sizes:
         bench.promote(size)
         bench.epoch(size)  # warm

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 Rows: TypeAlias = pa.Table | DataFrame
@@ -39,10 +39,6 @@ class Decided:
     def is_few(self) -> bool:
         """Whether the driver holds them."""
         return isinstance(self.rows, pa.Table)
-
-    def frame(self, spark: SparkSession) -> DataFrame:
-        """The rows as a frame."""
-        return spark.createDataFrame(self.rows) if isinstance(self.rows, pa.Table) else self.rows
 
     def first(self) -> list[dict[str, Any]]:
         """The counts of the decisions before their corrections, which an earlier attempt may have recorded."""

@@ -18,10 +18,12 @@ from pyspark.sql import functions as F
 
 from conf.house import Decide
 from pipelines.campaigns import Campaign
-from pipelines.decide.clock import LONGEST
 from pipelines.decide.policy import policy_row
 from pipelines.decide.rows import JOINED
 from schemas.ddl import arrow_type
+
+#: The longest a period of the calendar can be, and a day for the recipient's zone.
+_CALENDAR = {"day": timedelta(days=2), "week": timedelta(days=8), "month": timedelta(days=32)}
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def asked_by(campaigns: Iterable[Campaign], house: Decide) -> Asked:
     known = list(campaigns)
     policies = {one.campaign_id: policy_row(one, house) for one in known}
     spans = [
-        LONGEST.get(cap["per"]) or timedelta(seconds=cap["seconds"])
+        _CALENDAR.get(cap["per"]) or timedelta(seconds=cap["seconds"])
         for policy in policies.values()
         for cap in policy["caps"] or ()
     ]

@@ -6,6 +6,7 @@ before the unit is balanced. Both ways run the same task; they differ in where i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -55,7 +56,7 @@ class Publication:
     def many(self, sent: DataFrame, audience: DataFrame, send_partitions: int, books: Books) -> bool:
         """By the executors, a task for each send partition; whether the ledger was corrected."""
         # Whole customers, with their orders and consents, would be shuffled twice for a name and an address.
-        fields = [name for name in audience.columns if self._is_read(name)]
+        fields = self._read_fields(audience.columns)
         customers = audience.select("customer_id", F.struct(*fields).alias("customer"))
         # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
         joined = customers.join(sent.select(*PUBLISHED_COLUMNS), on="customer_id", how="inner")
@@ -81,9 +82,10 @@ class Publication:
         finally:
             account.unpersist()
 
-    def _is_read(self, field: str) -> bool:
-        """Whether a message of the unit can be made of this field of the customer."""
-        read = (
-            compile_campaign(one, self.plan.links).customer_fields() for one in self.plan.campaigns.values()
-        )
-        return any(fields is None or field in fields for fields in read)
+    def _read_fields(self, fields: Sequence[str]) -> Sequence[str]:
+        """Those of the customer's fields of which a message of the unit can be made."""
+        campaigns = self.plan.campaigns.values()
+        read = [compile_campaign(one, self.plan.links).customer_fields() for one in campaigns]
+        if None in read:
+            return fields
+        return [name for name in fields if any(name in one for one in read if one is not None)]

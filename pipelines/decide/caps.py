@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.decide import clock as clocks
-from pipelines.decide.rows import Rows
+from pipelines.decide.rows import Rows, whole_array
 from pipelines.decide.timing import TIMESTAMP
 from pipelines.decide.verdicts import Verdicts
 
@@ -103,36 +103,32 @@ def _contenders(groups: Sequence[Rows], verdicts: Verdicts) -> _Contenders:
     keys = ("customer_id", "rank", "occurred_at", "message_id", "decision_id")
     order = [(key, "ascending", "at_start") for key in keys]
     table = whole.take(pc.sort_indices(whole.select(keys), order)).combine_chunks()
-    ids = pc.dictionary_encode(_array(table["customer_id"])).indices.to_numpy()
+    ids = pc.dictionary_encode(whole_array(table["customer_id"])).indices.to_numpy()
     is_first = np.ones(len(ids), bool)
     is_first[1:] = ids[1:] != ids[:-1]
     firsts = np.flatnonzero(is_first)
     rounds = np.arange(len(ids)) - np.repeat(firsts, np.diff(np.append(firsts, len(ids))))
     rows_, groups_ = (table[name].to_numpy() for name in ("row", "group"))
     messages = _messages(table, table.filter(pa.array(is_first)))
-    return _Contenders(rows_, groups_, rounds, _array(table["zone"]), messages)
+    return _Contenders(rows_, groups_, rounds, whole_array(table["zone"]), messages)
 
 
 def _messages(table: pa.Table, firsts: pa.Table) -> _Messages:
     """The messages that were sent to these customers (`firsts` has each of them once), and the contenders'."""
-    lists = _array(firsts["sent_before"])
+    lists = whole_array(firsts["sent_before"])
     flat = lists.flatten()
     sent = {name: pc.struct_field(flat, name) for name in (*_NAMES[1:], "at")}
-    sent["customer_id"] = _array(firsts["customer_id"]).take(pc.list_parent_indices(lists))
+    sent["customer_id"] = whole_array(firsts["customer_id"]).take(pc.list_parent_indices(lists))
     named, dictionaries = {}, {}
     for name in _NAMES:
-        both = pa.concat_arrays([sent[name].cast(pa.string()), _array(table[name])])
+        both = pa.concat_arrays([sent[name].cast(pa.string()), whole_array(table[name])])
         encoded = pc.dictionary_encode(both, null_encoding="encode")
         named[name], dictionaries[name] = encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
-    times = [sent["at"].cast(TIMESTAMP), _array(table["at"])]
+    times = [sent["at"].cast(TIMESTAMP), whole_array(table["at"])]
     at = pa.concat_arrays(times).cast(pa.int64()).to_numpy(zero_copy_only=False)
     priority = np.concatenate([np.zeros(len(flat), np.int64), -table["rank"].to_numpy()])
     is_taken = np.arange(len(at)) < len(flat)
     return _Messages(named, dictionaries, at, priority, len(flat), is_taken)
-
-
-def _array(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _take_turns(contenders: _Contenders, groups: Sequence[Rows]) -> Stopped:

@@ -15,8 +15,6 @@ from schemas.time_zones import known_time_zones
 
 UTC = timezone.utc
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
-#: The longest a period of the calendar can be, and a day for the recipient's zone.
-LONGEST = {"day": timedelta(days=2), "week": timedelta(days=8), "month": timedelta(days=32)}
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from pipelines.chunks import rechunk
 from pipelines.decide import choice
 from pipelines.decide.decisions import LEDGER, STAGED, Unit, decide_unstaged
 from pipelines.decide.rate import ORDER, stage_by_rate
@@ -79,9 +80,9 @@ def _thin_customer() -> Column:
 
 def _decide_task(unit: Unit, is_compared: bool, finish: Task) -> Callable[[Batches], Batches]:
     def decide_batches(batches: Batches) -> Batches:
-        larger = _larger(batches)
-        tables = whole_customers(larger) if is_compared else map(_as_table, larger)
-        return finish(decide_unstaged(table, unit)[0] for table in tables)
+        tables = rechunk(batches, _ROWS)
+        cut = whole_customers(tables) if is_compared else tables
+        return finish(decide_unstaged(table, unit)[0] for table in cut)
 
     return decide_batches
 
@@ -91,7 +92,7 @@ def _stage_task(unit: Unit, steps: list[dict[str, int]], finish: Task) -> Callab
         rates = dict.fromkeys(pc.unique(table["campaign_id"]).to_pylist(), steps)
         return stage_by_rate(table, table["turn"].combine_chunks(), rates, unit.clock)
 
-    return lambda batches: finish(stage(_as_table(batch)) for batch in batches)
+    return lambda batches: finish(stage(pa.Table.from_batches([batch])) for batch in batches)
 
 
 def _of_ledger(finish: Task) -> Task:
@@ -103,36 +104,18 @@ def _hand_over(tables: Iterator[pa.Table]) -> Batches:
         yield from table.combine_chunks().to_batches()
 
 
-def _larger(batches: Batches) -> Batches:
-    """The same rows in batches of `_ROWS` and more."""
-    waiting: list[pa.RecordBatch] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(part.num_rows for part in waiting) >= _ROWS:
-            yield pa.concat_batches(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_batches(waiting)
-
-
-def _as_table(batch: pa.RecordBatch) -> pa.Table:
-    return pa.Table.from_batches([batch])
-
-
-def whole_customers(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.Table]:
-    """The batches, sorted by customer, cut so that all rows of a customer are in one table."""
-    waiting: list[pa.RecordBatch] = []
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        is_last = pc.equal(batch["customer_id"], batch["customer_id"][-1])
+def whole_customers(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The tables, sorted by customer, cut so that all rows of a customer are in one."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        is_last = pc.equal(table["customer_id"], table["customer_id"][-1])
         start = pc.index(is_last, True).as_py()
-        if start == 0 and waiting and waiting[-1]["customer_id"][-1] == batch["customer_id"][0]:
-            waiting.append(batch)
+        if start == 0 and waiting and waiting[-1]["customer_id"][-1] == table["customer_id"][0]:
+            waiting.append(table)
             continue
-        done = [*waiting, batch.slice(0, start)]
-        if sum(part.num_rows for part in done):
-            yield pa.Table.from_batches(done)
-        waiting = [batch.slice(start)]
+        done = pa.concat_tables([*waiting, table.slice(0, start)])
+        if done.num_rows:
+            yield done
+        waiting = [table.slice(start)]
     if waiting:
-        yield pa.Table.from_batches(waiting)
+        yield pa.concat_tables(waiting)

@@ -92,12 +92,16 @@ class Rows:
     def _given(self, name: str) -> pa.Array:
         if name not in self.table.column_names:
             return pa.nulls(len(self), ddl.arrow_type(JOINED[name]))
-        column = self.table[name]
-        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        return whole_array(self.table[name])
 
     def all(self, value: Any, kind: pa.DataType | None = None) -> pa.Array:
         """The same value for every row."""
         return pa.repeat(pa.scalar(value, kind), len(self))
+
+
+def whole_array(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array, which is not copied when it is one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def map_distinct(convert: Callable[[Any], Any], values: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf import Lake
+from pipelines.chunks import rechunk
 from pipelines.edges.objects import ObjectStore
 
 #: Rows of a row group: 50 MB of decisions in memory, and what a question for few customers can skip.
@@ -43,17 +44,19 @@ class FileTask:
     def __call__(self, tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         """Grain of the result: one row per file, in `FILE_COLUMNS`. Raises `StorageError`."""
         objects, folder = ObjectStore(self.lake), "/".join(f"{k}={v}" for k, v in self.partition.items())
-        for content, stats in _files(table.drop_columns(list(self.partition)) for table in tables):
+        stored = (table.drop_columns(list(self.partition)) for table in tables)
+        batches = (batch for table in stored for batch in table.to_batches())
+        for content, stats in _files(rechunk(batches, _GROUP_ROWS)):
             # Named by its content: what is committed is never written over by something else.
             path = f"{folder}/part-{hashlib.blake2b(content, digest_size=16).hexdigest()}.zstd.parquet"
             objects.write(f"{self.name}/{path}", content)
             yield pa.RecordBatch.from_pylist([{"path": path, "size": len(content), "stats": stats}], _FILE)
 
 
-def _files(tables: Iterable[pa.Table]) -> Iterator[tuple[bytes, str]]:
-    """Content and statistics of each file."""
+def _files(groups: Iterable[pa.Table]) -> Iterator[tuple[bytes, str]]:
+    """Content and statistics of each file; each table becomes a row group."""
     opened: _OpenFile | None = None
-    for group in _groups(tables):
+    for group in groups:
         opened = opened or _OpenFile(group.schema)
         opened.writer.write_table(group, row_group_size=_GROUP_ROWS)
         if opened.sink.tell() >= _FILE_BYTES:
@@ -61,17 +64,6 @@ def _files(tables: Iterable[pa.Table]) -> Iterator[tuple[bytes, str]]:
             opened = None
     if opened is not None:
         yield opened.close()
-
-
-def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(one.num_rows for one in waiting) >= _GROUP_ROWS:
-            yield pa.concat_tables(waiting)
-            waiting = []
-    if sum(one.num_rows for one in waiting):
-        yield pa.concat_tables(waiting)
 
 
 class _OpenFile:

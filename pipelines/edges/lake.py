@@ -76,6 +76,11 @@ class DeltaLake:
             if not is_race or self.version(table) < 0:
                 raise
 
+    def _make_once(self, table: Table) -> None:
+        """As `ensure`, without a look at the columns of a table that is there."""
+        if self.version(table) < 0:
+            self.ensure(table)
+
     def _add_columns(self, table: Table, there: set[str]) -> None:
         missing = [f"`{c.name}` {c.type}" for c in table.columns if c.name not in there]
         if missing:
@@ -107,8 +112,7 @@ class DeltaLake:
 
     def append_once(self, table: Table, rows: DataFrame, app_id: str, unit: int) -> None:
         """Append unless this app id has appended this unit, or a later one, before or meanwhile. Makes the table."""
-        if self.version(table) < 0:
-            self.ensure(table)
+        self._make_once(table)
         writer = rows.write.format("delta").mode("append")
         once = writer.option("txnAppId", f"{app_id}/{table.name}").option("txnVersion", str(unit))
         try:
@@ -121,8 +125,7 @@ class DeltaLake:
     def append_few(self, table: Table, rows: pa.Table, app_id: str, unit: int) -> bool:
         """As `append_once`, for rows that the driver holds: a tenth of a second, where Spark's write takes one. Whether
         these rows were appended."""
-        if self.version(table) < 0:
-            self.ensure(table)
+        self._make_once(table)
         return self.tables.append_once(table, rows, app_id, unit)
 
     def append_stream(
@@ -130,8 +133,7 @@ class DeltaLake:
     ) -> bool:
         """As `append_few`, for rows that pass through the driver without being held there. `rows` gives them anew each
         time that it is asked."""
-        if self.version(table) < 0:
-            self.ensure(table)
+        self._make_once(table)
         return self.tables.append_stream_once(table, rows, app_id, unit)
 
     def append_files(
@@ -139,11 +141,10 @@ class DeltaLake:
     ) -> bool:
         """As `append_few`, for rows that tasks write into files of one partition of the table (`FileTask`): `files` has
         a row for each, in the columns of `DataFile`. Runs the tasks unless the unit was appended before."""
-        if self.version(table) < 0:
-            self.ensure(table)
+        self._make_once(table)
         if self.has_appended(table, app_id, unit):
             return False
-        written = [DataFile(row["path"], row["size"], row["stats"]) for row in files.collect()]
+        written = [DataFile(**row.asDict()) for row in files.collect()]
         return not written or self.tables.add_files_once(table, written, partition, app_id, unit)
 
     def append_nothing(self, table: Table, app_id: str, unit: int) -> None:

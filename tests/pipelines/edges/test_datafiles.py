@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +20,7 @@ from pipelines.edges.lake import DeltaLake
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.tables import DataFile, Tables
 from schemas.tables import table
+from tests.at_once import at_once
 from tests.builders import NOW, ledger_row
 
 LEDGER = table("ledger")
@@ -82,7 +83,7 @@ def test_a_bound_that_a_row_group_does_not_tell_is_no_bound_of_the_file() -> Non
 
 @pytest.mark.integration
 def test_rows_become_files_of_bounded_size(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datafiles, "_GROUP_ROWS", 3)
+    monkeypatch.setattr(datafiles, "_GROUP_ROWS", 4)
     monkeypatch.setattr(datafiles, "_FILE_BYTES", 1)
     task = FileTask(settings.lake, "scratch", DAY)
     parts = [decisions(*range(start, start + 2)) for start in range(0, 10, 2)]
@@ -129,22 +130,17 @@ def test_of_two_drivers_that_wrote_one_unit_the_files_of_one_count(
 ) -> None:
     lake = DeltaLake(spark, settings.lake)
     lake.ensure(LEDGER)
-    gate, won = threading.Barrier(2), []
+    won = []
 
-    def record(unit: int) -> None:
+    def driver(unit: int) -> Callable[[], bool]:
         task = FileTask(settings.lake, LEDGER.name, DAY)
         written = [DataFile(**row) for batch in task([decisions(unit)]) for row in batch.to_pylist()]
         tables = Tables(settings.lake)
         tables.newest(LEDGER)
-        gate.wait(60.0)
-        won.append((unit, tables.add_files_once(LEDGER, written, DAY, "run-x/run/decide", unit)))
+        return partial(tables.add_files_once, LEDGER, written, DAY, "run-x/run/decide", unit)
 
     for unit in range(4):
-        drivers = [threading.Thread(target=record, args=(unit,)) for _ in range(2)]
-        for driver in drivers:
-            driver.start()
-        for driver in drivers:
-            driver.join()
+        won += [(unit, is_first) for is_first in at_once(driver(unit), driver(unit))]
     assert sorted(won) == [(unit, is_first) for unit in range(4) for is_first in (False, True)]
     assert sorted(row.decision_id for row in lake.read(LEDGER).collect()) == [f"d-000{n}" for n in range(4)]
 

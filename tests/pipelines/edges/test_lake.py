@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
+from functools import partial
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from conf import Settings
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.turns import Turn
 from schemas.tables import table
+from tests.at_once import at_once
 from tests.builders import frame, ledger_row
 
 LEDGER = table("ledger")
@@ -24,22 +25,16 @@ def test_two_drivers_that_record_one_unit_at_the_same_time_record_it_once(
     lake = DeltaLake(spark, settings.lake)
     lake.ensure(LEDGER)
     failures: list[BaseException] = []
-    gate = threading.Barrier(2)
 
-    def record(unit: int) -> None:
-        rows = frame(spark, [ledger_row(unit=unit)], LEDGER.schema())
-        gate.wait(60.0)
+    def record(rows: DataFrame, unit: int) -> None:
         try:
             lake.append_once(LEDGER, rows, "run-x/run/decide", unit)
         except BaseException as error:
             failures.append(error)
 
     for unit in range(4):
-        drivers = [threading.Thread(target=record, args=(unit,)) for _ in range(2)]
-        for driver in drivers:
-            driver.start()
-        for driver in drivers:
-            driver.join()
+        own = [frame(spark, [ledger_row(unit=unit)], LEDGER.schema()) for _ in range(2)]
+        at_once(*(partial(record, rows, unit) for rows in own))
     assert failures == []
     assert sorted(row.unit for row in lake.read(LEDGER).collect()) == [0, 1, 2, 3]
     assert lake.last_appended(LEDGER, "run-x/run/decide") == 3
@@ -72,20 +67,14 @@ def test_a_table_gets_the_columns_that_were_declared_since(spark: SparkSession, 
 def test_two_drivers_that_begin_with_an_empty_lake_make_one_table(
     spark: SparkSession, settings: Settings
 ) -> None:
-    gate, failures = threading.Barrier(2), []
+    failures: list[BaseException] = []
 
-    def begin() -> None:
-        lake = DeltaLake(spark, settings.lake)
-        gate.wait(60.0)
+    def begin(lake: DeltaLake) -> None:
         try:
             lake.ensure(table("holds"))
         except BaseException as error:
             failures.append(error)
 
-    drivers = [threading.Thread(target=begin) for _ in range(2)]
-    for driver in drivers:
-        driver.start()
-    for driver in drivers:
-        driver.join()
+    at_once(*(partial(begin, DeltaLake(spark, settings.lake)) for _ in range(2)))
     assert failures == []
     assert DeltaLake(spark, settings.lake).version(table("holds")) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.objects import ObjectStore, StorageError
 from pipelines.edges.progress import FencedError
 from pipelines.edges.terms import Term
+from tests.at_once import at_once
 from tests.builders import NOW, make_campaign
 
 ROUNDS = 20
@@ -26,23 +26,6 @@ ROUNDS = 20
 @pytest.fixture
 def objects(settings: Settings) -> ObjectStore:
     return ObjectStore(settings.lake)
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """What the calls return when they start together, each in a thread of its own."""
-    barrier = threading.Barrier(len(calls))
-    results: list[Any] = [None] * len(calls)
-
-    def run(index: int, call: Callable[[], Any]) -> None:
-        barrier.wait()
-        results[index] = call()
-
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
 
 
 def test_of_two_creators_one_wins_and_its_content_stays(settings: Settings) -> None:

@@ -26,6 +26,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf import Lake
+from pipelines.edges.objects import ObjectStore
 from pipelines.edges.tables import DataFile, Tables
 from schemas.tables import Table
 
@@ -43,8 +44,14 @@ _CONFLICTS = (
     MetadataChangedException,
     ProtocolChangedException,
 )
-#: What Delta says when a first commit appears between its look at the log and its look at the folder.
-_CREATED_MEANWHILE = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
+#: What Delta says, by the moment, to a folder whose log has no commit: another driver is about to write it, or died.
+_BEGUN = (
+    "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION",
+    "DELTA_MISSING_DELTA_TABLE",
+    "DELTA_TABLE_NOT_FOUND",
+)
+#: How often a driver clears such a folder before it takes what is in there for somebody's data.
+_ATTEMPTS = 5
 
 
 class DeltaLake:
@@ -54,6 +61,7 @@ class DeltaLake:
         self.spark = spark
         self._lake = lake
         self.tables = tables or Tables(lake)
+        self._objects = ObjectStore(lake)
 
     def path(self, table: Table) -> str:
         return self._lake.uri(table.name)
@@ -64,17 +72,24 @@ class DeltaLake:
         if opened is not None:
             self._add_columns(table, {field.name for field in opened.schema().fields})
             return
-        # By Spark: of two drivers that create it at once, delta-rs lets the later one give it another id.
-        builder = (
-            DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(table.schema())
-        )
-        try:
-            builder.partitionedBy(*table.partition_by).execute()
-        except (*_CONFLICTS, AnalysisException) as error:
-            # Another driver began with the same empty lake, and was first.
-            is_race = not isinstance(error, AnalysisException) or error.getCondition() == _CREATED_MEANWHILE
-            if not is_race or self.version(table) < 0:
-                raise
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._create(table)
+            except _CONFLICTS:
+                # Another driver began with the same empty lake, and was first.
+                return
+            except AnalysisException as error:
+                if error.getCondition() not in _BEGUN or attempt == _ATTEMPTS - 1:
+                    raise
+                # No data: S3A's sign of an empty folder. Nobody misses it, the driver that is about to commit neither.
+                self._objects.delete(f"{table.name}/_delta_log/")
+            else:
+                return
+
+    def _create(self, table: Table) -> None:
+        """By Spark: of two drivers that create a table at once, delta-rs lets the later one give it another id."""
+        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table))
+        builder.addColumns(table.schema()).partitionedBy(*table.partition_by).execute()
 
     def _make_once(self, table: Table) -> None:
         """As `ensure`, without a look at the columns of a table that is there."""

@@ -6,10 +6,12 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from conf import Settings
 from pipelines.edges.lake import DeltaLake
+from pipelines.edges.objects import ObjectStore
 from pipelines.edges.turns import Turn
 from schemas.tables import table
 from tests.at_once import at_once
@@ -78,3 +80,23 @@ def test_two_drivers_that_begin_with_an_empty_lake_make_one_table(
     at_once(*(partial(begin, DeltaLake(spark, settings.lake)) for _ in range(2)))
     assert failures == []
     assert DeltaLake(spark, settings.lake).version(table("holds")) == 0
+
+
+def test_a_table_whose_creation_was_killed_before_its_first_commit_is_created(
+    spark: SparkSession, settings: Settings
+) -> None:
+    objects = ObjectStore(settings.lake)
+    objects.write("holds/_delta_log/", b"")
+    lake = DeltaLake(spark, settings.lake)
+    lake.ensure(table("holds"))
+    assert lake.version(table("holds")) == 0
+
+
+def test_a_folder_with_somebodys_data_is_no_table_and_is_left_alone(
+    spark: SparkSession, settings: Settings
+) -> None:
+    objects = ObjectStore(settings.lake)
+    objects.write("holds/notes.txt", b"mine")
+    with pytest.raises(AnalysisException, match="is not a Delta table"):
+        DeltaLake(spark, settings.lake).ensure(table("holds"))
+    assert objects.read("holds/notes.txt") == b"mine"

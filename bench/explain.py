@@ -139,18 +139,18 @@ def units(rows: int, customers: int, runs: int, epochs: int) -> Iterator[pa.Tabl
 
 def fill(settings: conf.Settings, made: Iterator[pa.Table]) -> dict[str, int]:
     """Write each as a file of its own, as Spark would, and commit a hundred at a time."""
-    objects, found, pending = ObjectStore(settings.lake), {"files": 0, "rows": 0, "mb": 0}, []
+    objects, found, pending = ObjectStore(settings.lake), {"files": 0, "rows": 0, "bytes": 0}, []
     for rows in made:
         pending.append(write_file(objects, rows, found["files"]))
         found["files"] += 1
         found["rows"] += rows.num_rows
-        found["mb"] += pending[-1].size
+        found["bytes"] += pending[-1].size
         if len(pending) == FILES_OF_A_COMMIT:
             commit(settings, pending)
             pending = []
             print(json.dumps(found), flush=True)
     commit(settings, pending)
-    return {**found, "mb": found["mb"] // 1_000_000}
+    return {"files": found["files"], "rows": found["rows"], "mb": found["bytes"] // 1_000_000}
 
 
 def write_file(objects: ObjectStore, rows: pa.Table, number: int) -> AddAction:
@@ -174,7 +174,7 @@ def write_file(objects: ObjectStore, rows: pa.Table, number: int) -> AddAction:
 
 def commit(settings: conf.Settings, actions: list[AddAction]) -> None:
     """Make the files part of the table."""
-    uri = settings.lake.uri(LEDGER.name).replace("s3a://", "s3://", 1)
+    uri = settings.lake.delta_uri(LEDGER.name)
     made = DeltaTable.create(
         uri,
         LEDGER.arrow_schema(),

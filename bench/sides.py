@@ -88,7 +88,7 @@ class Sides:
         manifest = runner.manifests.find(f"{pipeline}/run", UNIT)
         assert manifest is not None
         versions = runner.pinned(manifest)
-        decided = runner.recorder.recorded(UNIT, manifest, is_large=True)
+        decided = runner.recorder.recorded(manifest, is_large=True)
         return self._rate(
             "publish",
             messages,

@@ -85,6 +85,10 @@ class Lake(Section):
         """The s3a URI of a path under the root: `uri("ledger")`."""
         return "/".join((self.root, *parts))
 
+    def delta_uri(self, name: str) -> str:
+        """A table's URI as the Rust crate object_store spells it, beside `object_store`."""
+        return self.uri(name).replace("s3a://", "s3://", 1)
+
     def boto3(self) -> dict[str, Any]:
         """Keyword arguments for `boto3.client("s3", **kwargs)`."""
         # Imported here: executors and `carillon --help` should not pay for it.

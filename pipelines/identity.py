@@ -7,9 +7,14 @@ publisher and a foreign consumer can each compute it. Nothing here reads a clock
 from __future__ import annotations
 
 import uuid
+import zlib
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
+
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from pyspark.sql import Column
 
 #: Namespace of all Carillon ids: UUIDv5 of the DNS namespace and the project's own name (RFC 9562, section 5.5).
@@ -58,3 +63,8 @@ def send_partition_column(customer_id: Column, send_partitions: int) -> Column:
     from pyspark.sql import functions as F
 
     return F.pmod(F.crc32(F.encode(customer_id, "UTF-8")), F.lit(send_partitions)).cast("int")
+
+
+def crc32_of(texts: pa.Array) -> npt.NDArray[np.int64]:
+    """CRC-32 of each text's UTF-8; none is null. Its remainder by the send partitions is `send_partition_column`."""
+    return np.fromiter(map(zlib.crc32, texts.cast(pa.binary()).to_pylist()), np.int64, len(texts))

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.campaigns import CampaignSpec
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column
 
 URGENT, BULK = "urgent", "bulk"
 #: The partition of urgent batches.
@@ -37,17 +33,9 @@ def lane_partition(name: str, key: bytes, partitions: int) -> int:
     return 1 + zlib.crc32(key) % (partitions - 1)
 
 
-def publish_order(campaigns: Mapping[str, CampaignSpec]) -> list[Column]:
-    """The order in which the messages of a send partition are published; `campaigns` by version. It is a function of
-    what the manifest pins, because a unit that is started again must cut the same transactions."""
-    from pyspark.sql import functions as F
-
-    is_bulk = ~F.col("campaign_version").isin(_urgent(campaigns))
-    return [*([is_bulk] if _is_mixed(campaigns) else []), F.col("message_id")]
-
-
 def sort_to_publish(rows: pa.Table, campaigns: Mapping[str, CampaignSpec]) -> pa.Table:
-    """The rows of one send partition in the order that `publish_order` gives them."""
+    """The rows of one send partition in the order in which they are published; `campaigns` by version. It is a function
+    of what the manifest pins, because a unit that is started again must cut the same transactions."""
     if not _is_mixed(campaigns):
         return rows.sort_by("message_id")
     is_urgent = pc.is_in(rows["campaign_version"], value_set=pa.array(_urgent(campaigns)))

@@ -6,7 +6,6 @@ before the unit is balanced. Both ways run the same task; they differ in where i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -19,16 +18,17 @@ from pipelines.books import Books
 from pipelines.corrections import render_failures
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.lake import DeltaLake
-from pipelines.lanes import publish_order
+from pipelines.edges.manifests import Manifest
+from pipelines.edges.recorded import unit_columns
+from pipelines.edges.scans import TableScan
+from pipelines.errors import InputError
 from pipelines.messages import compile_campaign
-from pipelines.publishing import (
-    PUBLISHED_COLUMNS,
-    PublishPlan,
-    publish_few,
-    publish_task,
-    with_customers,
-)
+from pipelines.publishing import PUBLISHED_COLUMNS, PublishPlan, publish_few, publish_task
+from pipelines.recipients import PUBLISH_ORDER, Recipients, with_customers
 from pipelines.recording import LEDGER
+from schemas.tables import table
+
+AUDIENCE = table("audience")
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,18 @@ class Publication:
         self.lake.append_few(LEDGER, rows, f"{self.app_id}/render", self.plan.unit)
         return rows
 
-    def many(self, sent: DataFrame, audience: DataFrame, send_partitions: int, books: Books) -> bool:
-        """By the executors, a task for each send partition; whether the ledger was corrected."""
-        # Whole customers, with their orders and consents, would be shuffled twice for a name and an address.
-        fields = self._read_fields(audience.columns)
-        customers = audience.select("customer_id", F.struct(*fields).alias("customer"))
-        # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
-        joined = customers.join(sent.select(*PUBLISHED_COLUMNS), on="customer_id", how="inner")
-        account = (
-            joined.repartitionById(send_partitions, F.col("send_partition"))
-            .sortWithinPartitions(*publish_order(self.plan.campaigns))
-            .mapInArrow(publish_task(self.plan), ACCOUNT_COLUMNS)
-            .persist()
-        )
+    def many(self, sent: DataFrame, messages: int, manifest: Manifest, books: Books) -> bool:
+        """By the executors, a task for each send partition; whether the ledger was corrected. `messages`: how many
+        decisions to send there are. Raises `InputError` when a version with another order has begun the unit."""
+        if manifest.publish_order != PUBLISH_ORDER:
+            raise InputError(
+                f"{manifest.pipeline} was begun by a version of Carillon that publishes in another order: going on in "
+                "the middle would send to some twice and to others never. Finish it with that version, or cancel it."
+            )
+        recipients = self._recipients(manifest)
+        pieces = recipients.pieces(self.lake.spark, self.lake.tables, manifest.send_partitions, messages)
+        task = recipients.arranged(publish_task(self.plan), self.plan.campaigns)
+        account = pieces.mapInArrow(task, ACCOUNT_COLUMNS).persist()
         try:
             grouped = account.groupBy("outcome", "campaign_id", "channel").agg(
                 F.sum("messages").alias("messages")
@@ -82,10 +81,18 @@ class Publication:
         finally:
             account.unpersist()
 
-    def _read_fields(self, fields: Sequence[str]) -> Sequence[str]:
-        """Those of the customer's fields of which a message of the unit can be made."""
+    def _recipients(self, manifest: Manifest) -> Recipients:
+        settings = self.lake.settings
+        where = (*unit_columns(manifest), ("stage", "decide"), ("decision", "sent"))
+        sent = TableScan(settings, LEDGER, PUBLISHED_COLUMNS, where)
+        return Recipients(sent, TableScan(settings, AUDIENCE, self._read_fields()), manifest.audience_version)
+
+    def _read_fields(self) -> tuple[str, ...]:
+        """Those of the customer's fields of which a message of the unit can be made: whole customers, with their orders
+        and consents, would be shuffled for a name and an address."""
         campaigns = self.plan.campaigns.values()
         read = [compile_campaign(one, self.plan.links).customer_fields() for one in campaigns]
         if None in read:
-            return fields
-        return [name for name in fields if any(name in one for one in read if one is not None)]
+            return AUDIENCE.column_names
+        asked = {"customer_id"}.union(*(one for one in read if one is not None))
+        return tuple(name for name in AUDIENCE.column_names if name in asked)

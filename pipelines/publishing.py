@@ -117,16 +117,10 @@ def _insist(task: Task, batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
     raise AssertionError("not reached")
 
 
-def with_customers(sent: pa.Table, customers: pa.Table) -> pa.Table:
-    """The decisions with the `customer` of each; `customers` may name one several times."""
-    places = {name: row for row, name in enumerate(customers["customer_id"].to_pylist())}
-    rows = pa.array([places[name] for name in sent["customer_id"].to_pylist()], pa.int64())
-    return sent.append_column("customer", customers["customer"].take(rows))
-
-
 def publish_task(plan: PublishPlan) -> Task:
-    """The function for `mapInArrow`. Input: one send partition's sent decisions, in `publish_order`, with columns
-    send_partition, campaign_id, campaign_version, channel and those of `CompiledCampaign.assemble`."""
+    """The function for `mapInArrow`. Input: one send partition's sent decisions in the order of publishing
+    (`pipelines.recipients`), with columns send_partition, campaign_id, campaign_version, channel and those of
+    `CompiledCampaign.assemble`."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         is_ended, fuses = Event(), RunFuses(plan.control, plan.campaigns.values())

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import and_
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -31,7 +33,7 @@ from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.rates import Rates
-from pipelines.edges.recorded import count_unit, held_by_unit
+from pipelines.edges.recorded import count_unit, held_by_unit, unit_columns
 from pipelines.edges.turns import APP_ID, Turn, Turns
 from pipelines.history import Asked, asked_by, attach_past, join_sent, select_sent
 from pipelines.holds import OPENED_FROM, closed_rows, open_rows
@@ -74,7 +76,7 @@ class Recorder:
         decided: Decided | DataFrame | None = None
         # Few candidates are worked out once, and not again in each join that they take part in.
         candidates = work.candidates if work.is_large else work.candidates.toArrow()
-        if is_new or not self._is_recorded(unit, manifest):
+        if is_new or not self._is_recorded(manifest):
             known = self._know(candidates, manifest, campaigns)
             if asked.is_anything:
                 decided = self._decide_in_turn(unit, manifest, known, work, asked)
@@ -85,7 +87,7 @@ class Recorder:
                     decided = None
             reach("after-ledger")
         if not isinstance(decided, Decided):
-            decided = self.recorded(unit, manifest, work.is_large)
+            decided = self.recorded(manifest, work.is_large)
         books.add_considered(counted(candidates, "campaign_id", "channel"))
         self._note_rates(manifest, campaigns, decided)
         if asked.may_hold or work.has_holds:
@@ -93,11 +95,11 @@ class Recorder:
             self.open_holds(unit, manifest, decided, closed)
         return decided
 
-    def recorded(self, unit: int, manifest: Manifest, is_large: bool) -> Decided:
+    def recorded(self, manifest: Manifest, is_large: bool) -> Decided:
         """The unit's decisions as the ledger has them."""
-        rows = self.decisions(unit, manifest)
+        rows = self.decisions(manifest)
         if is_large:
-            return Decided(rows, None, count_unit(self.lake.tables, unit, manifest))
+            return Decided(rows, None, count_unit(self.lake.tables, manifest))
         return Decided.few(rows.toArrow())
 
     def customers(self, customer_ids: pa.ChunkedArray, manifest: Manifest) -> pa.Table:
@@ -130,11 +132,11 @@ class Recorder:
             return self._append(LEDGER, decided.rows, app_id, unit)
         return self.lake.append_files(LEDGER, decided, _day(manifest), app_id, unit)
 
-    def _is_recorded(self, unit: int, manifest: Manifest) -> bool:
+    def _is_recorded(self, manifest: Manifest) -> bool:
         """Whether an earlier attempt has decided. A unit whose decisions were made in a turn has no transaction of its
         own: its rows say it."""
         own = f"{self.app_id}/decide"
-        return self.lake.has_appended(LEDGER, own, unit) or not self.decisions(unit, manifest).isEmpty()
+        return self.lake.has_appended(LEDGER, own, manifest.unit) or not self.decisions(manifest).isEmpty()
 
     def _know(
         self, candidates: DataFrame | pa.Table, manifest: Manifest, campaigns: list[Campaign]
@@ -175,7 +177,7 @@ class Recorder:
         """As `_decide`; None when somebody else has decided the unit meanwhile."""
         while True:
             with self._turn(unit) as (turn, is_contested):
-                if is_contested and not self.decisions(unit, manifest).isEmpty():
+                if is_contested and not self.decisions(manifest).isEmpty():
                     return None
                 decided = self._decide(unit, manifest, known, True, work, asked)
                 reach("in-turn")
@@ -184,7 +186,7 @@ class Recorder:
             if is_ours:
                 return decided
             # Taken over while it was slow: whether Delta has skipped the append, only the rows say.
-            if not self.decisions(unit, manifest).isEmpty():
+            if not self.decisions(manifest).isEmpty():
                 return None
 
     @contextmanager
@@ -223,15 +225,15 @@ class Recorder:
             assert closed is None  # a release works on few
 
             def opened_many() -> Iterator[pa.Table]:
-                held = held_by_unit(self.lake.tables, unit, manifest, OPENED_FROM)
+                held = held_by_unit(self.lake.tables, manifest, OPENED_FROM)
                 return (open_rows(part, self.owner) for part in held)
 
             self.lake.append_stream(HOLDS, opened_many, self.app_id, unit)
         reach("after-holds")
 
-    def decisions(self, unit: int, manifest: Manifest) -> DataFrame:
+    def decisions(self, manifest: Manifest) -> DataFrame:
         """The ledger's rows of one unit of this pipeline."""
-        return unit_rows(self.lake, manifest.pipeline, unit, manifest)
+        return unit_rows(self.lake, manifest)
 
 
 def _day(manifest: Manifest) -> dict[str, str]:
@@ -239,9 +241,7 @@ def _day(manifest: Manifest) -> dict[str, str]:
     return {"decided_date": manifest.decided_at.date().isoformat()}
 
 
-def unit_rows(lake: DeltaLake, pipeline: str, unit: int, manifest: Manifest) -> DataFrame:
-    """The ledger's rows of one unit. Its clock tells it from the unit of the same number in another incarnation; the
-    date lets Delta skip all other days."""
-    ledger = lake.read(LEDGER).where(F.col("decided_date") == F.lit(manifest.decided_at.date()))
-    is_own = (F.col("pipeline") == pipeline) & (F.col("unit") == unit)
-    return ledger.where(is_own & (F.col("decided_at") == F.lit(manifest.decided_at)))
+def unit_rows(lake: DeltaLake, manifest: Manifest) -> DataFrame:
+    """The ledger's rows of one unit."""
+    is_own = [F.col(name) == F.lit(value) for name, value in unit_columns(manifest)]
+    return lake.read(LEDGER).where(reduce(and_, is_own))

@@ -39,6 +39,7 @@ from pipelines.links import link_settings
 from pipelines.match import check_conditions
 from pipelines.publication import Publication
 from pipelines.publishing import PublishPlan
+from pipelines.recipients import PUBLISH_ORDER
 from pipelines.recording import HOLDS, LEDGER, Recorder
 from pipelines.releases import release_pipeline
 from pipelines.work import WorkMaker
@@ -183,6 +184,7 @@ class UnitRunner:
             campaigns=chosen,
             paused=self._pauses.of(chosen),
             messages_per_transaction=self.settings.publish.messages_per_transaction,
+            publish_order=PUBLISH_ORDER,
         )
 
     def publish(
@@ -218,8 +220,9 @@ class UnitRunner:
             corrections = [] if corrected is None else count_few(corrected)
         else:
             PlanStore(self.objects).record(self.app_id, unit, manifest, decided.first())
-            if publication.many(sent, self._audience(manifest), manifest.send_partitions, books):
-                counts = count_unit(self.lake.tables, unit, manifest)
+            messages = sum(row["count"] for row in decided.first() if row["decision"] == "sent")
+            if publication.many(sent, messages, manifest, books):
+                counts = count_unit(self.lake.tables, manifest)
                 corrections = [row for row in counts if row["stage"] == "render"]
         books.add_decisions(decided.first())
         books.add_decisions(corrections)
@@ -248,10 +251,6 @@ class UnitRunner:
         for row in account.collect():
             counts[row["reason"]] = counts.get(row["reason"], 0) + row["count"]
         return counts
-
-    def decisions(self, unit: int, manifest: Manifest) -> DataFrame:
-        """The ledger's rows of one unit."""
-        return self.recorder.decisions(unit, manifest)
 
     def holds(self, manifest: Manifest) -> DataFrame | None:
         """The holds as pinned; None while there are none."""

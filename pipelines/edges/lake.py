@@ -59,12 +59,12 @@ class DeltaLake:
 
     def __init__(self, spark: SparkSession, lake: Lake, tables: Tables | None = None) -> None:
         self.spark = spark
-        self._lake = lake
+        self.settings = lake
         self.tables = tables or Tables(lake)
         self._objects = ObjectStore(lake)
 
     def path(self, table: Table) -> str:
-        return self._lake.uri(table.name)
+        return self.settings.uri(table.name)
 
     def ensure(self, table: Table) -> None:
         """Create the table when it is not there; a column that was declared since is added to one that is."""

@@ -29,6 +29,8 @@ class Manifest:
     campaigns: dict[str, str] = field(default_factory=dict)
     #: Chunks are counted, and a chunk is so many messages: a resumed unit must count as the first attempt did.
     messages_per_transaction: int = 10_000
+    #: In which order a run is published; see `pipelines.recipients`.
+    publish_order: int = 1
     #: -1: the table was not there yet.
     suppressions_version: int = -1
     cancellations_version: int = -1

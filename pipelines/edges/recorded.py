@@ -1,6 +1,6 @@
 """What one unit has recorded in the ledger, read without Spark: of the files only the columns that tell are read.
 
-Invariant: read at the newest version, by the same conditions as `pipelines.recording.unit_rows`.
+Invariant: read at the newest version, `unit_columns` says which rows are a unit's.
 """
 
 from __future__ import annotations
@@ -16,28 +16,40 @@ from pipelines.edges.tables import Tables, literal
 from schemas.tables import table
 
 
-def count_unit(tables: Tables, unit: int, manifest: Manifest) -> list[dict[str, Any]]:
+def count_unit(tables: Tables, manifest: Manifest) -> list[dict[str, Any]]:
     """A row per combination of `COUNTED`, with `count` and `last`, the latest `due_at`. 5 million decisions take a
     second."""
-    by, recorded = ", ".join(COUNTED), _recorded(unit, manifest)
+    by, recorded = ", ".join(COUNTED), _recorded(manifest)
     return tables.query(
         table("ledger"),
         f"SELECT {by}, count(*) AS count, max(due_at) AS last FROM t WHERE {recorded} GROUP BY {by}",
     )
 
 
-def held_by_unit(tables: Tables, unit: int, manifest: Manifest, columns: Sequence[str]) -> Iterator[pa.Table]:
+def held_by_unit(tables: Tables, manifest: Manifest, columns: Sequence[str]) -> Iterator[pa.Table]:
     """The unit's decisions to hold, the first due first."""
     return tables.stream(
         table("ledger"),
         f"SELECT {', '.join(columns)} FROM t "
-        f"WHERE {_recorded(unit, manifest)} AND stage = 'decide' AND decision = 'held' ORDER BY due_at",
+        f"WHERE {_recorded(manifest)} AND stage = 'decide' AND decision = 'held' ORDER BY due_at",
     )
 
 
-def _recorded(unit: int, manifest: Manifest) -> str:
+def unit_columns(manifest: Manifest) -> tuple[tuple[str, Any], ...]:
+    """What the ledger's rows of one unit have in common: column and value. The clock tells the unit from that of the
+    same number in another incarnation; the date lets Delta skip all other days."""
+    at = manifest.decided_at
+    return (
+        ("decided_date", at.date()),
+        ("pipeline", manifest.pipeline),
+        ("unit", manifest.unit),
+        ("decided_at", at),
+    )
+
+
+def _recorded(manifest: Manifest) -> str:
     clock = manifest.decided_at.isoformat()
     return (
-        f"decided_date = DATE '{clock[:10]}' AND pipeline = {literal(manifest.pipeline)} AND unit = {unit} "
+        f"decided_date = DATE '{clock[:10]}' AND pipeline = {literal(manifest.pipeline)} AND unit = {manifest.unit} "
         f"""AND decided_at = arrow_cast({literal(clock)}, 'Timestamp(Microsecond, Some("UTC"))')"""
     )

@@ -40,7 +40,7 @@ def _is_unfinished(
     if manifest is None or manifests.result(f"{pipeline}/{incarnation}", unit) is not None:
         return False
     # A unit that waited for its turn and never got it has recorded nothing: its records are read anew.
-    return not unit_rows(lake, pipeline, unit, manifest).isEmpty()
+    return not unit_rows(lake, manifest).isEmpty()
 
 
 def finish(runner: UnitRunner, unit: int) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def finish(runner: UnitRunner, unit: int) -> dict[str, Any]:
     assert manifest is not None  # `find_unfinished` has seen it
     books = Books()
     versions = runner.pinned(manifest)
-    decided = runner.recorder.recorded(unit, manifest, is_large=False)
+    decided = runner.recorder.recorded(manifest, is_large=False)
     runner.recorder.open_holds(unit, manifest, decided)
     runner.publish(unit, manifest, versions, decided, books)
     # The records are gone, so that the ledger stands in for them: only sent and published can still disagree.

@@ -92,7 +92,7 @@ def _customer(settings: Settings, row: dict[str, Any]) -> pa.StructArray:
     from deltalake.exceptions import DeltaError
 
     version = row["audience_version"]
-    where = settings.lake.uri(AUDIENCE.name).replace("s3a://", "s3://", 1)
+    where = settings.lake.delta_uri(AUDIENCE.name)
     try:
         pinned = DeltaTable(where, version=version, storage_options=settings.lake.object_store())
         engine = QueryBuilder().register("t", pinned)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from conf import Lake
@@ -20,6 +20,8 @@ from schemas.tables import Table
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable
+
+    from pipelines.edges.scans import FilePart, TableScan
 
 
 #: How many files are read at a time.
@@ -80,17 +82,26 @@ class Tables:
 
         with self._explained(table):
             try:
-                return DeltaTable(self._uri(table), storage_options=self._options)
+                return DeltaTable(self._lake.delta_uri(table.name), storage_options=self._options)
             except TableNotFoundError:
                 return None
 
     def batches(self, table: Table, version: int) -> Iterator[pa.RecordBatch]:
         """The rows at that version."""
+        with self._explained(table):
+            yield from self._at(table, version).to_pyarrow_dataset().to_batches()
+
+    def parts(self, scan: TableScan, version: int | None = None) -> tuple[list[FilePart], int]:
+        """The parts of a scan at that version, or the newest, and how many rows the table's files hold in all."""
+        with self._explained(scan.table):
+            opened = self.newest(scan.table) if version is None else self._at(scan.table, version)
+            return ([], 0) if opened is None else scan.parts(opened)
+
+    def _at(self, table: Table, version: int) -> DeltaTable:
         from deltalake import DeltaTable
 
-        with self._explained(table):
-            opened = DeltaTable(self._uri(table), version=version, storage_options=self._options)
-            yield from opened.to_pyarrow_dataset().to_batches()
+        uri = self._lake.delta_uri(table.name)
+        return DeltaTable(uri, version=version, storage_options=self._options)
 
     def newest(self, table: Table) -> DeltaTable | None:
         """As `find`; a table that was opened before only learns what has been committed since."""
@@ -188,7 +199,7 @@ class Tables:
 
         with self._explained(table):
             write_deltalake(
-                self._uri(table),
+                self._lake.delta_uri(table.name),
                 rows,
                 mode="append",
                 partition_by=list(table.partition_by) or None,
@@ -209,24 +220,26 @@ class Tables:
             found = self.find(table)
             return None if found is None else change(found)
 
-    @contextmanager
-    def _explained(self, table: Table) -> Iterator[None]:
-        from deltalake.exceptions import DeltaError, TableNotFoundError
+    def _explained(self, table: Table) -> AbstractContextManager[None]:
+        return explained(self._lake, table)
 
-        try:
-            yield
-        except TableNotFoundError:
-            raise
-        except (DeltaError, OSError) as error:
-            if gone := _GONE.search(str(error)):
-                raise InputError(FILE_GONE.format(f"s3a://{self._lake.bucket}/{gone.group(1)}")) from None
-            raise ServerError(
-                f"the table '{table.name}' in {self._lake.root} cannot be used: {str(error)[:300]}. "
-                "Check lake.endpoint_url, lake.root and the credentials."
-            ) from None
 
-    def _uri(self, table: Table) -> str:
-        return self._lake.uri(table.name).replace("s3a://", "s3://", 1)
+@contextmanager
+def explained(lake: Lake, table: Table) -> Iterator[None]:
+    """What delta-rs says of a table that cannot be read or written becomes an `InputError` or a `ServerError`."""
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        yield
+    except TableNotFoundError:
+        raise
+    except (DeltaError, OSError) as error:
+        if gone := _GONE.search(str(error)):
+            raise InputError(FILE_GONE.format(f"s3a://{lake.bucket}/{gone.group(1)}")) from None
+        raise ServerError(
+            f"the table '{table.name}' in {lake.root} cannot be used: {str(error)[:300]}. "
+            "Check lake.endpoint_url, lake.root and the credentials."
+        ) from None
 
 
 def literal(text: str) -> str:

@@ -11,6 +11,7 @@ import re
 
 from pyspark.errors import PySparkException
 
+from pipelines.edges.objects import StorageError
 from pipelines.edges.progress import FencedError, ForeignMarkerError, ProgressUnreadableError
 from pipelines.edges.publisher import ProducerFencedError, PublishError
 from pipelines.errors import FILE_GONE, InputError, ServerError
@@ -83,7 +84,7 @@ def _from_executor(text: str) -> Exception | None:
         if name == ForeignMarkerError.__name__:
             found = re.search(r"progress of pipeline '(.*?)' from another lake", message)
             return ForeignMarkerError(found.group(1) if found else "?")
-        for kind in (PublishError, ProgressUnreadableError):
+        for kind in (PublishError, ProgressUnreadableError, InputError, ServerError, StorageError):
             if name == kind.__name__:
                 return kind(message)
     return None

@@ -16,9 +16,10 @@ from conf import Settings
 from embedded.faulty_s3 import Fault, FaultyS3
 from embedded.servers import EmbeddedServers
 from pipelines.edges.failures import explain
+from pipelines.edges.objects import StorageError
 from pipelines.edges.progress import FencedError, ProgressUnreadableError
 from pipelines.edges.publisher import PublishError
-from pipelines.errors import ServerError
+from pipelines.errors import InputError, ServerError
 
 
 def failure_of(spark: SparkSession, error: Exception) -> Exception:
@@ -34,7 +35,14 @@ def failure_of(spark: SparkSession, error: Exception) -> Exception:
 
 @pytest.mark.parametrize(
     "error",
-    [FencedError("triggered"), PublishError("cannot commit for triggered/0"), ProgressUnreadableError("x")],
+    [
+        FencedError("triggered"),
+        PublishError("cannot commit for triggered/0"),
+        ProgressUnreadableError("x"),
+        InputError("a data file of the lake is gone: s3a://lake/audience/part-0.parquet. Restore it"),
+        ServerError("the table 'audience' in s3a://lake cannot be used"),
+        StorageError("cannot write ledger/part-0.parquet"),
+    ],
 )
 def test_what_a_task_raised_comes_back(spark: SparkSession, error: Exception) -> None:
     again = explain(failure_of(spark, error))

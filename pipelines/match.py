@@ -7,6 +7,7 @@ that its exclusion is recorded. A replayed record makes the same `decision_id`. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -222,8 +223,15 @@ def as_run_candidates(
 
 def identify_candidates(candidates: DataFrame, pipeline: str, send_partitions: int) -> DataFrame:
     """Give each candidate its ids and its shard; keeps what only some bring: `customer`, and what a hold says."""
-    ids = candidates.select(
-        "*",
+    ids = candidates.select("*", *_id_columns(pipeline, send_partitions))
+    extra = [name for name in (*RUN_COLUMNS, *HOLD_COLUMNS) if name in candidates.columns]
+    return ids.select(*CANDIDATE_COLUMNS, *extra)
+
+
+@lru_cache(maxsize=8)
+def _id_columns(pipeline: str, send_partitions: int) -> tuple[Column, ...]:
+    # Made once: expressions are made call by call through the JVM, which takes an epoch longer than to compute them.
+    return (
         uuid5_column(
             F.lit(pipeline), F.col("origin"), F.col("campaign_id"), F.col("customer_id"), F.col("channel")
         ).alias("decision_id"),
@@ -232,10 +240,9 @@ def identify_candidates(candidates: DataFrame, pipeline: str, send_partitions: i
         ).alias("message_id"),
         send_partition_column(F.col("customer_id"), send_partitions).alias("send_partition"),
     )
-    extra = [name for name in (*RUN_COLUMNS, *HOLD_COLUMNS) if name in candidates.columns]
-    return ids.select(*CANDIDATE_COLUMNS, *extra)
 
 
+@cache
 def _shared_columns() -> list[Column]:
     return [
         F.col("campaign_id"),
@@ -248,5 +255,6 @@ def _shared_columns() -> list[Column]:
     ]
 
 
+@cache
 def _origin() -> Column:
     return F.concat_ws("/", F.col("topic"), F.col("partition").cast("string"), F.col("offset").cast("string"))

@@ -96,7 +96,9 @@ class TriggeredStream:
             .load()
         )
         writer = (
-            records.writeStream.queryName(stream.pipeline)
+            # Once for the query: in each epoch anew, its hundreds of expressions cost a second.
+            decode_records(records)
+            .writeStream.queryName(stream.pipeline)
             .option("checkpointLocation", stream.checkpoint)
             .foreachBatch(self._work_on)
         )
@@ -155,9 +157,7 @@ class TriggeredStream:
         runner = self._runner_for(records.sparkSession)
         assert self._term is not None
         self._term.check()
-        decoded = (
-            decode_records(records).coalesce(records.sparkSession.sparkContext.defaultParallelism).persist()
-        )
+        decoded = records.coalesce(records.sparkSession.sparkContext.defaultParallelism).persist()
         try:
             result = runner.run(
                 epoch,

@@ -21,6 +21,7 @@ from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.rates import free_at_column
 from pipelines.repeats import mark_repeats
 from pipelines.suppression import join_suppressions
+from schemas.tables import Table
 
 Changes = Mapping[str, DataFrame | None]
 
@@ -31,8 +32,10 @@ def know_few(
     """The candidates with what is known of them. The changes that the unit itself brings are in the tables already."""
     customers = memory.customers.find(candidates["customer_id"].combine_chunks(), manifest.audience_version)
     known = candidates.append_column("customer", customers)
-    known = mark_repeats(known, memory.seen.among(known["message_id"].combine_chunks()))
-    changes = {t.name: memory.changes(t, known) for t in (CONSENTS, SUPPRESSIONS, CANCELLATIONS)}
+    # What the unit itself has recorded makes what is remembered newer than what it pinned.
+    repeats = memory.seen.among(known["message_id"].combine_chunks(), manifest.ledger_version)
+    known = mark_repeats(known, repeats)
+    changes = {t.name: memory.changes(t, known, version) for t, version in _pinned(manifest)}
     frames = {
         name: spark.createDataFrame(rows) if rows.num_rows or name == CONSENTS.name else None
         for name, rows in changes.items()
@@ -45,14 +48,17 @@ def know_many(
 ) -> DataFrame:
     """The candidates of a run, which have their customer, with what is known of them. None of them repeats an earlier
     one, because the run id is part of the message id."""
-    versions = (
+    changes = {t.name: lake.read(t, version) if version >= 0 else None for t, version in _pinned(manifest)}
+    known = candidates.withColumn("is_repeated", F.lit(False))
+    return _join_changes(known, changes, manifest, campaigns, is_large=True)
+
+
+def _pinned(manifest: Manifest) -> tuple[tuple[Table, int], ...]:
+    return (
         (CONSENTS, manifest.consents_version),
         (SUPPRESSIONS, manifest.suppressions_version),
         (CANCELLATIONS, manifest.cancellations_version),
     )
-    changes = {t.name: lake.read(t, version) if version >= 0 else None for t, version in versions}
-    known = candidates.withColumn("is_repeated", F.lit(False))
-    return _join_changes(known, changes, manifest, campaigns, is_large=True)
 
 
 def _join_changes(

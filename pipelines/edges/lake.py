@@ -93,7 +93,7 @@ class DeltaLake:
 
     def _make_once(self, table: Table) -> None:
         """As `ensure`, without a look at the columns of a table that is there."""
-        if self.version(table) < 0:
+        if self.tables.at_least(table, 0) is None:
             self.ensure(table)
 
     def _add_columns(self, table: Table, there: set[str]) -> None:

@@ -30,9 +30,10 @@ class Memory:
         self.customers = Customers(tables)
         self._mirrors = {t.name: Mirror(tables, t) for t in (CONSENTS, SUPPRESSIONS, CANCELLATIONS)}
 
-    def changes(self, changed: Table, candidates: pa.Table) -> pa.Table:
-        """The rows of a table of changes that can concern these candidates, which have their `customer`."""
-        rows = self._mirrors[changed.name].rows()
+    def changes(self, changed: Table, candidates: pa.Table, at_least: int | None = None) -> pa.Table:
+        """The rows of a table of changes that can concern these candidates, which have their `customer`: the newest, or
+        those of a version that is `at_least` this one."""
+        rows = self._mirrors[changed.name].rows(at_least)
         if changed.name == SUPPRESSIONS.name:
             return rows.filter(
                 pc.is_in(rows["value"], value_set=pa.array(suppressible(candidates), pa.string()))

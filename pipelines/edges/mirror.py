@@ -1,7 +1,8 @@
 """What the driver remembers of the lake between epochs, so that an epoch reads only what is new.
 
-Invariant: a mirror holds what its table held at the version that `Tables` has opened last; each file is read once. The
-tables it is for are small (changes of consent, suppressions, cancellations), or one narrow column of a large one.
+Invariant: a mirror holds what its table held at the version that it was asked for, or a later one; each file is read
+once. The tables it is for are small (changes of consent, suppressions, cancellations), or one narrow column of a large
+one.
 """
 
 from __future__ import annotations
@@ -41,10 +42,13 @@ class TableFiles(Generic[Held]):
         self._make = make
         self.held: dict[str, Held] = {}
 
-    def refresh(self, is_asked: Callable[[pa.Table], pa.Array] | None = None) -> None:
-        """Learn of new files, forget those that are gone; a file that is not asked for, by what Delta's log says of it,
-        is not read."""
-        opened = self._tables.newest(self._table)
+    def refresh(
+        self, is_asked: Callable[[pa.Table], pa.Array] | None = None, at_least: int | None = None
+    ) -> None:
+        """Learn of new files, forget those that are gone: of the newest version, or of one that is `at_least` this one.
+        A file that is not asked for, by what Delta's log says of it, is not read."""
+        newest, known = self._tables.newest, self._tables.at_least
+        opened = newest(self._table) if at_least is None else known(self._table, at_least)
         if opened is None:
             self.held.clear()
             return
@@ -80,9 +84,9 @@ class Mirror:
             tables, declared, list(declared.column_names), lambda rows: rows.cast(self._schema)
         )
 
-    def rows(self) -> pa.Table:
-        """The table as `Tables` sees it newest; none when it is not there."""
-        self._files.refresh()
+    def rows(self, at_least: int | None = None) -> pa.Table:
+        """The table's newest rows, or those of a version that is `at_least` this one; none when it is not there."""
+        self._files.refresh(at_least=at_least)
         return pa.concat_tables([self._schema.empty_table(), *self._files.held.values()])
 
 
@@ -93,9 +97,9 @@ class SeenMessages:
         self._files = TableFiles(tables, table("ledger"), ["message_id", "source"], _fingerprints)
         self._merged: tuple[frozenset[str], np.ndarray] = (frozenset(), np.empty(0, _ID))
 
-    def among(self, message_ids: pa.Array) -> pa.Array:
-        """For each id whether the ledger has it, at least as of the version that was opened last."""
-        self._files.refresh(_is_of_triggers)
+    def among(self, message_ids: pa.Array, at_least: int | None = None) -> pa.Array:
+        """For each id whether the ledger has it: its newest version, or one that is `at_least` this one."""
+        self._files.refresh(_is_of_triggers, at_least)
         held = self._files.held
         names, merged = self._merged
         if not names <= held.keys():  # files were rewritten

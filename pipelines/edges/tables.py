@@ -115,6 +115,14 @@ class Tables:
             opened.update_incremental()
             return opened
 
+    def at_least(self, table: Table, version: int) -> DeltaTable | None:
+        """The table at that version or a later one; None when it is not there, and at version -1 it need not be. S3 is
+        asked only when what was opened last is older."""
+        opened = self._opened.get(table.name)
+        if opened is not None and opened.version() >= version:
+            return opened
+        return None if version < 0 else self.newest(table)
+
     def append_once(self, table: Table, rows: pa.Table, app_id: str, unit: int) -> bool:
         """Append unless this app id has appended this unit, or a later one, before or meanwhile. Whether these rows
         were appended; the table is there."""

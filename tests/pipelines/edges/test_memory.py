@@ -94,3 +94,18 @@ def test_whom_the_snapshot_lacks_is_known_as_nobody(spark: SparkSession, setting
     found = pa.table({"name": names, "customer": memory.customers.find(names, lake.version(AUDIENCE))})
     rows = spark.createDataFrame(found).orderBy("name").collect()
     assert [row.customer and row.customer.customer_id for row in rows] == ["c-1", None]
+
+
+def test_a_version_that_is_known_is_not_asked_for_again(spark: SparkSession, settings: Settings) -> None:
+    lake, tables = DeltaLake(spark, settings.lake), Tables(settings.lake)
+    assert tables.at_least(CONSENTS, -1) is tables.at_least(CONSENTS, 0) is None
+    append(lake, CONSENTS, [change_row()], 0)
+    first = tables.at_least(CONSENTS, 0)
+    assert first is not None
+    known = first.version()
+    append(lake, CONSENTS, [change_row("c-2")], 1)
+    assert tables.at_least(CONSENTS, -1) is tables.at_least(CONSENTS, known) is first
+    assert first.version() == known
+    newer = tables.at_least(CONSENTS, known + 1)
+    assert newer is not None
+    assert newer.version() == known + 1

@@ -118,6 +118,22 @@ def test_a_run_that_died_is_resumed_with_what_it_pinned(
     workspace.check()
 
 
+def test_a_run_that_was_begun_in_another_order_is_not_continued(workspace: Workspace) -> None:
+    workspace.publish(scheduled_campaign(channels=["sms"]))
+    run(workspace)
+    (result,) = [item.name for item in workspace.objects.list("results/")]
+    workspace.objects.delete(result)
+    (manifest,) = [item.name for item in workspace.objects.list("manifests/")]
+    pinned = workspace.objects.read_json(manifest)
+    assert pinned is not None
+    del pinned["publish_order"]  # as versions wrote it that knew one order
+    workspace.objects.write_json(manifest, pinned)
+    sent = workspace.batches()
+    with pytest.raises(InputError, match="was begun by a version of Carillon that publishes in another order"):
+        run(workspace)
+    assert workspace.batches() == sent
+
+
 def test_a_run_that_died_after_publishing_publishes_nothing_again(workspace: Workspace) -> None:
     workspace.publish(scheduled_campaign(channels=["sms"]))
     first = run(workspace)

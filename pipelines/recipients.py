@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.campaigns import CampaignSpec
+from pipelines.edges.few import session_like
 from pipelines.edges.scans import FilePart, TableScan
 from pipelines.edges.tables import Tables
 from pipelines.lanes import sort_to_publish
@@ -28,7 +29,7 @@ PUBLISH_ORDER = 2
 
 _PART_COLUMNS = "side int, path string, size bigint, part int, parts int"
 #: Pieces that a task is given at a time: each may hold thousands of recipients.
-_PIECES_AT_ONCE = "8"
+_SETTINGS = {"spark.sql.execution.arrow.maxRecordsPerBatch": "8"}
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,7 @@ class Recipients:
         customer_parts, customers = tables.parts(self.customers, self.version)
         spread = Spread.of(max(sent, customers), send_partitions)
         rows = [(0, *part) for part in sent_parts] + [(1, *part) for part in customer_parts]
-        session = spark.newSession()
-        session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", _PIECES_AT_ONCE)
+        session = session_like(spark, _SETTINGS)
         return (
             session.createDataFrame(rows, _PART_COLUMNS)
             .repartition(max(1, len(rows)))

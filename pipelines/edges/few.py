@@ -7,6 +7,8 @@ which pays from some 100,000 rows on; and it plans joins and shuffles anew while
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyspark.sql import SparkSession
 
 _SETTINGS = {
@@ -18,8 +20,15 @@ _SETTINGS = {
 
 
 def session_for_few(spark: SparkSession) -> SparkSession:
-    """Another session of the same application, with settings of its own."""
+    """A session like this one, for few rows."""
+    return session_like(spark, _SETTINGS)
+
+
+def session_like(spark: SparkSession, settings: Mapping[str, str]) -> SparkSession:
+    """Another session of the same application: as this one is now, but for these settings."""
     session = spark.newSession()
-    for name, value in _SETTINGS.items():
+    inherited = session.conf.getAll
+    own = {name: value for name, value in spark.conf.getAll.items() if inherited.get(name) != value}
+    for name, value in {**own, **settings}.items():
         session.conf.set(name, value)
     return session

@@ -129,7 +129,9 @@ def test_a_run_that_was_begun_in_another_order_is_not_continued(workspace: Works
     del pinned["publish_order"]  # as versions wrote it that knew one order
     workspace.objects.write_json(manifest, pinned)
     sent = workspace.batches()
-    with pytest.raises(InputError, match="was begun by a version of Carillon that publishes in another order"):
+    with pytest.raises(
+        InputError, match="was begun by a version of Carillon that publishes in another order"
+    ):
         run(workspace)
     assert workspace.batches() == sent
 

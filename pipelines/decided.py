@@ -1,7 +1,6 @@
 """The decisions of one unit, where they are: on the driver when they are few, in the ledger when they are many.
 
-Invariant: either way they are the rows of the ledger, so whoever counts, holds or publishes need not know which. It
-writes nothing.
+Invariant: either way they are the rows of the ledger, and what was counted of them is at hand. It writes nothing.
 """
 
 from __future__ import annotations
@@ -9,24 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-Rows: TypeAlias = pa.Table | DataFrame
 #: By what the ledger's rows are counted.
 COUNTED = ("stage", "campaign_id", "channel", "decision", "reason", "send_partition")
 
 
 @dataclass(frozen=True)
 class Decided:
-    """`rows`: those of the ledger. `customers`: customer_id and the snapshot's row of each candidate, where they are at
-    hand. `counts`: how many rows there are of each combination of `COUNTED`, as `count`, and their `last` due_at."""
+    """`rows`: those of the ledger, where the driver holds them; None for many. `customers`: customer_id and the
+    snapshot's row of each candidate, where they are at hand. `counts`: how many rows there are of each combination of
+    `COUNTED`, as `count`, and their `last` due_at."""
 
-    rows: Rows
+    rows: pa.Table | None
     customers: pa.Table | None
     counts: list[dict[str, Any]]
 
@@ -35,25 +33,32 @@ class Decided:
         """Of rows that the driver holds."""
         return Decided(rows, customers, count_few(rows))
 
+    @staticmethod
+    def many(counts: list[dict[str, Any]]) -> Decided:
+        """Of rows that are in the ledger alone."""
+        return Decided(None, None, counts)
+
     @property
     def is_few(self) -> bool:
         """Whether the driver holds them."""
-        return isinstance(self.rows, pa.Table)
+        return self.rows is not None
 
     def first(self) -> list[dict[str, Any]]:
         """The counts of the decisions before their corrections, which an earlier attempt may have recorded."""
         return [row for row in self.counts if row["stage"] == "decide"]
 
-    def sent(self) -> Rows:
-        """Those to be published."""
-        if isinstance(self.rows, DataFrame):
-            return self.rows.where((F.col("stage") == "decide") & (F.col("decision") == "sent"))
-        return _decided_as(self.rows, "sent")
+    def sent(self) -> pa.Table:
+        """Those to be published, of few."""
+        return self._decided_as("sent")
 
     def held(self) -> pa.Table:
         """Those that wait, of few, the first due first: the bounds of what is written then let a release skip it."""
-        assert isinstance(self.rows, pa.Table)
-        return _decided_as(self.rows, "held").sort_by("due_at")
+        return self._decided_as("held").sort_by("due_at")
+
+    def _decided_as(self, decision: str) -> pa.Table:
+        assert self.rows is not None
+        is_first = pc.equal(self.rows["stage"], "decide")
+        return self.rows.filter(pc.and_(is_first, pc.equal(self.rows["decision"], decision)))
 
     def has_held(self) -> bool:
         """Whether any of them waits."""
@@ -75,18 +80,13 @@ class Decided:
                 yield campaign_id, sum(row["count"] for row in own), last
 
 
-def _decided_as(rows: pa.Table, decision: str) -> pa.Table:
-    is_first = pc.equal(rows["stage"], "decide")
-    return rows.filter(pc.and_(is_first, pc.equal(rows["decision"], decision)))
-
-
 def count_few(rows: pa.Table) -> list[dict[str, Any]]:
     """The `counts` of rows of the ledger that the driver holds."""
     grouped = rows.group_by(list(COUNTED)).aggregate([([], "count_all"), ("due_at", "max")])
     return list(grouped.rename_columns({"count_all": "count", "due_at_max": "last"}).to_pylist())
 
 
-def counted(rows: Rows, *by: str) -> list[dict[str, Any]]:
+def counted(rows: pa.Table | DataFrame, *by: str) -> list[dict[str, Any]]:
     """How many rows there are of each combination, as `count`."""
     if isinstance(rows, DataFrame):
         return [row.asDict() for row in rows.groupBy(*by).count().collect()]

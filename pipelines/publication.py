@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.accounts import ACCOUNT_COLUMNS, FAILURE_COLUMNS
@@ -25,7 +24,7 @@ from pipelines.errors import InputError
 from pipelines.messages import compile_campaign
 from pipelines.publishing import PUBLISHED_COLUMNS, PublishPlan, publish_few, publish_task
 from pipelines.recipients import PUBLISH_ORDER, Recipients, with_customers
-from pipelines.recording import LEDGER
+from pipelines.recording import LEDGER, unit_rows
 from schemas.tables import table
 
 AUDIENCE = table("audience")
@@ -53,7 +52,7 @@ class Publication:
         self.lake.append_few(LEDGER, rows, f"{self.app_id}/render", self.plan.unit)
         return rows
 
-    def many(self, sent: DataFrame, messages: int, manifest: Manifest, books: Books) -> bool:
+    def many(self, manifest: Manifest, messages: int, books: Books) -> bool:
         """By the executors, a task for each send partition; whether the ledger was corrected. `messages`: how many
         decisions to send there are. Raises `InputError` when a version with another order has begun the unit."""
         if manifest.publish_order != PUBLISH_ORDER:
@@ -75,7 +74,8 @@ class Publication:
             if all(row["outcome"] == "published" for row in totals):
                 return False
             failed = account.where(F.col("outcome") != "published").select(*FAILURE_COLUMNS)
-            corrections = render_failures(sent, failed)
+            is_sent = (F.col("stage") == "decide") & (F.col("decision") == "sent")
+            corrections = render_failures(unit_rows(self.lake, manifest).where(is_sent), failed)
             self.lake.append_once(LEDGER, corrections, f"{self.app_id}/render", self.plan.unit)
             return True
         finally:

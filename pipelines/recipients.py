@@ -77,7 +77,7 @@ class Recipients:
         def recipients(pieces: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for sent, customers in gather(pieces, schemas):
                 if sent.num_rows:
-                    rows = sort_to_publish(with_customers(sent, as_struct(customers)), campaigns)
+                    rows = with_customers(sort_to_publish(sent, campaigns), as_struct(customers))
                     yield from rows.combine_chunks().to_batches()
 
         return lambda pieces: task(recipients(pieces))

@@ -9,6 +9,7 @@ are decided on the driver, those of a run on the executors, by the same function
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,21 +87,23 @@ class Recorder:
                     # A second driver was first, and may have known less or more: its rows count.
                     decided = None
             reach("after-ledger")
-        if not isinstance(decided, Decided):
-            decided = self.recorded(manifest, work.is_large)
-        books.add_considered(counted(candidates, "campaign_id", "channel"))
-        self._note_rates(manifest, campaigns, decided)
-        if asked.may_hold or work.has_holds:
-            closed = candidates if work.has_holds else None
-            self.open_holds(unit, manifest, decided, closed)
+        # Many candidates are counted by Spark, while what was recorded of them is read and written by delta-rs.
+        with ThreadPoolExecutor(1, thread_name_prefix="count") as pool:
+            considered = pool.submit(counted, candidates, "campaign_id", "channel")
+            if not isinstance(decided, Decided):
+                decided = self.recorded(manifest, work.is_large)
+            self._note_rates(manifest, campaigns, decided)
+            if asked.may_hold or work.has_holds:
+                closed = candidates if work.has_holds else None
+                self.open_holds(unit, manifest, decided, closed)
+            books.add_considered(considered.result())
         return decided
 
     def recorded(self, manifest: Manifest, is_large: bool) -> Decided:
         """The unit's decisions as the ledger has them."""
-        rows = self.decisions(manifest)
         if is_large:
-            return Decided(rows, None, count_unit(self.lake.tables, manifest))
-        return Decided.few(rows.toArrow())
+            return Decided.many(count_unit(self.lake.tables, manifest))
+        return Decided.few(self.decisions(manifest).toArrow())
 
     def customers(self, customer_ids: pa.ChunkedArray, manifest: Manifest) -> pa.Table:
         """`customer_id` and `customer`, the row in the pinned snapshot, of a few customers."""
@@ -129,6 +132,7 @@ class Recorder:
     ) -> bool:
         """As `_append`, of the unit's decisions."""
         if isinstance(decided, Decided):
+            assert decided.rows is not None
             return self._append(LEDGER, decided.rows, app_id, unit)
         return self.lake.append_files(LEDGER, decided, _day(manifest), app_id, unit)
 

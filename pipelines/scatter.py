@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.identity import crc32_of
@@ -46,16 +48,28 @@ def scatter(rows: pa.RecordBatch, side: int, spread: Spread) -> pa.RecordBatch:
     order = np.argsort(places, kind="stable")
     ordered, places = rows.take(pa.array(order)), places[order]
     starts = np.flatnonzero(np.diff(places, prepend=-1))
-    ends = np.append(starts[1:], len(places))
-    pieces = [ordered.slice(start, end - start).serialize() for start, end in zip(starts, ends, strict=True)]
     where = places[starts]
     columns = [
         pa.array((where // spread.buckets).astype(np.int32)),
         pa.array((where % spread.buckets).astype(np.int32)),
         pa.array(np.full(len(where), side, np.int32)),
-        pa.array([piece.to_pybytes() for piece in pieces], pa.binary()),
+        _cut(ordered, starts),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=_PIECE)
+
+
+def _cut(rows: pa.RecordBatch, starts: npt.NDArray[np.int64]) -> pa.BinaryArray:
+    """The rows from each start to the next as Arrow IPC messages, one after the other in one buffer."""
+    sink, offsets = pa.BufferOutputStream(), []
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        # The schema is written with the first batch; no piece needs it.
+        stream.write_batch(rows.slice(0, 0))
+        for start, end in pairwise([*starts.tolist(), rows.num_rows]):
+            offsets.append(sink.tell())
+            stream.write_batch(rows.slice(start, end - start))
+        offsets.append(sink.tell())
+    data = [None, pa.py_buffer(np.array(offsets, np.int32)), sink.getvalue()]
+    return pa.BinaryArray.from_buffers(pa.binary(), len(starts), data)
 
 
 def gather(pieces: Iterable[pa.RecordBatch], schemas: Sequence[pa.Schema]) -> Iterator[list[pa.Table]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from conf import Settings
@@ -211,17 +210,18 @@ class UnitRunner:
             control=None if decided.is_few else ControlPoint(self.settings.lake, self.pipeline),
         )
         publication = Publication(self.lake, plan, self.app_id)
-        sent, corrections = decided.sent(), []
-        if isinstance(sent, pa.Table):
-            customers = decided.customers
+        corrections: list[dict[str, Any]] = []
+        if decided.is_few:
+            sent, customers = decided.sent(), decided.customers
             if customers is None:
                 customers = self.recorder.customers(sent["customer_id"], manifest)
             corrected = publication.few(sent, customers, books)
-            corrections = [] if corrected is None else count_few(corrected)
+            if corrected is not None:
+                corrections = count_few(corrected)
         else:
             PlanStore(self.objects).record(self.app_id, unit, manifest, decided.first())
             messages = sum(row["count"] for row in decided.first() if row["decision"] == "sent")
-            if publication.many(sent, messages, manifest, books):
+            if publication.many(manifest, messages, books):
                 counts = count_unit(self.lake.tables, manifest)
                 corrections = [row for row in counts if row["stage"] == "render"]
         books.add_decisions(decided.first())

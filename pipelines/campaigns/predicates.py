@@ -1,7 +1,7 @@
 """Predicates are read before Spark is there: grammar, columns, functions and the type of the result.
 
-Invariant: what is refused here Spark would refuse too, or would answer differently on another day; what passes, Spark
-still checks when the campaign is first used, since types inside expressions are its own business.
+Invariant: what is refused here Spark would refuse too, would answer differently on another day or for another user, or
+would answer by making one type of another; what passes, Spark still checks when the campaign is first used.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from importlib import resources
 from typing import Any
 
 from pipelines.campaigns.errors import did_you_mean
-from pipelines.campaigns.predicate_types import Fault, comparison_faults, field_faults
+from pipelines.campaigns.predicate_types import (
+    Fault,
+    comparison_faults,
+    field_faults,
+    literal_faults,
+    qualified,
+    shown,
+)
 
 #: The pinned clock of the run as a column of the audience, for rules such as 'no order in 30 days'.
 CLOCK = "clock"
@@ -26,9 +33,15 @@ _CLOCKS = (
     "now",
     "unix_timestamp",
 )
+_SESSION = ("current_catalog", "current_database", "current_schema", "current_user", "session_user", "user")
+#: What Spark calls without brackets, unless a column has the name.
+_BARE = frozenset({"current_date", "current_time", "current_timestamp", "localtimestamp", *_SESSION})
 _IMPURE: Mapping[str, str] = {
     **dict.fromkeys(
         _CLOCKS, f"a repeated run would decide differently; an audience rule has the column '{CLOCK}'"
+    ),
+    **dict.fromkeys(
+        _SESSION, "it tells of the session that asks, not of the customer; compare with the value itself"
     ),
     **dict.fromkeys(
         ("rand", "randn", "random", "randstr", "shuffle", "uniform", "uuid"),
@@ -64,8 +77,14 @@ def predicate_faults(text: str, columns: Mapping[str, str]) -> Iterator[Fault]:
         place = f" at character {first[0]['col']}" if first[0].get("col") else ""
         yield f"not a Spark SQL expression{place}: '{text}'", "Write what would stand after WHERE"
         return
-    faults = [*_statements(tree), *_functions(text), *_columns(tree, columns), *field_faults(tree, columns)]
-    yield from faults or _types(tree, columns)
+    faults = [
+        *_statements(tree),
+        *_functions(text, columns),
+        *_columns(tree, columns),
+        *field_faults(tree, columns),
+        *literal_faults(tree),
+    ]
+    yield from dict.fromkeys(faults) or _types(tree, columns)
 
 
 def _statements(tree: Any) -> Iterator[Fault]:
@@ -81,18 +100,21 @@ def _statements(tree: Any) -> Iterator[Fault]:
         yield "holds a parameter", "Write the value itself"
 
 
-def _functions(text: str) -> Iterator[Fault]:
+def _functions(text: str, columns: Mapping[str, str]) -> Iterator[Fault]:
     """By their spelling: the tree has other names for some of them."""
     from sqlglot.dialects.spark import Spark
 
     tokens = Spark().tokenize(text)
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
-        name = token.text.lower()
-        is_call = following is not None and following.token_type.name == "L_PAREN"
-        is_word = name.isidentifier() and token.token_type.name not in ("STRING", "IDENTIFIER")
-        if name in ("current_date", "current_timestamp", "localtimestamp") and is_word:
-            yield f"calls {name}", _sentence(_IMPURE[name])
-        elif is_call and is_word and name not in _WORDS and name not in pure_functions():
+    for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
+        name, kind = token.text.lower(), token.token_type.name
+        is_call = after is not None and after.token_type.name == "L_PAREN"
+        is_quoted = kind == "IDENTIFIER"
+        is_word = name.isidentifier() and kind != "STRING" and not is_quoted
+        is_field = before is not None and before.token_type.name == "DOT"
+        # A plain name without brackets may be a column or a lambda's variable: `_columns` knows.
+        if name in _BARE and is_word and not is_field and (is_call or kind != "VAR"):
+            yield _bare(name, columns)
+        elif is_call and (is_quoted or (is_word and name not in _WORDS)) and name not in pure_functions():
             fix = _IMPURE.get(name)
             yield (
                 f"{'calls' if fix else 'unknown function or not one of a single row:'} {name}()",
@@ -102,12 +124,19 @@ def _functions(text: str) -> Iterator[Fault]:
             )
 
 
+def _bare(name: str, columns: Mapping[str, str]) -> Fault:
+    is_declared = name in {one.lower() for one in columns}
+    return f"calls {name}", f"Write the column as `{name}`" if is_declared else _sentence(_IMPURE[name])
+
+
 def _columns(tree: Any, columns: Mapping[str, str]) -> Iterator[Fault]:
     from sqlglot import exp
 
     known = {name.lower() for name in columns}
     for name in dict.fromkeys(column.parts[0].name for column in tree.find_all(exp.Column)):
-        if name.lower() not in known:
+        if name.lower() in _BARE - known:
+            yield _bare(name.lower(), columns)
+        elif name.lower() not in known:
             allowed = f"It has: {', '.join(columns)}" if columns else "No column is declared"
             yield f"unknown column '{name}'", did_you_mean(name, columns, allowed)
 
@@ -116,9 +145,8 @@ def _types(tree: Any, columns: Mapping[str, str]) -> Iterator[Fault]:
     from sqlglot import exp
     from sqlglot.optimizer.annotate_types import annotate_types
 
-    qualified = tree.transform(_qualify)
     query = annotate_types(
-        exp.select("1").from_("t").where(qualified), schema={"t": dict(columns)}, dialect="spark"
+        exp.select("1").from_("t").where(qualified(tree)), schema={"t": dict(columns)}, dialect="spark"
     )
     condition = query.args["where"].this
     sides = [condition]
@@ -127,26 +155,10 @@ def _types(tree: Any, columns: Mapping[str, str]) -> Iterator[Fault]:
     allowed = (exp.DataType.Type.BOOLEAN, exp.DataType.Type.UNKNOWN, exp.DataType.Type.NULL)
     for side in sides:
         if side.type is not None and side.type.this not in allowed:
-            shown, kind = side.transform(_unqualify).sql("spark"), side.type.sql("spark").lower()
-            yield f"'{shown}' is {kind}, and no condition", "Compare it with something"
+            kind = side.type.sql("spark").lower()
+            yield f"'{shown(side)}' is {kind}, and no condition", "Compare it with something"
             return
     yield from comparison_faults(condition)
-
-
-def _qualify(node: Any) -> Any:
-    from sqlglot import exp
-
-    if isinstance(node, exp.Column) and not node.table:
-        node.set("table", exp.to_identifier("t"))
-    return node
-
-
-def _unqualify(node: Any) -> Any:
-    from sqlglot import exp
-
-    if isinstance(node, exp.Column) and node.table == "t":
-        node.set("table", None)
-    return node
 
 
 def _sentence(text: str) -> str:

@@ -45,8 +45,20 @@ GOOD = (
     "exists(filter(recent_orders, (o, i) -> i < 2 AND o.total > 3), p -> p.item = 'a')",
     "exists(recent_orders, o -> exists(consents, c -> c.granted AND o.total > 1))",
     "lifetime_value > 3 AND birth_date < DATE'2000-01-01' AND signup_at < '2020-01-01'",
+    "`birth_date` IS NOT NULL AND (`country`) = 'DE' AND `upper`(`country`) IN ('AT', 'DE')",
+    "birth_date = '1990-01-01' OR birth_date = '1990' OR birth_date = ' 1990-1-1 '",
+    "signup_at > '2026-01-01' AND signup_at <= '2026-02-01 12:30:00' AND signup_at <> '2026-02-01T12:30:00Z'",
+    "signup_at > TIMESTAMP'2026-01-01 10:00:00' AND signup_at < CAST('2026-03-01' AS timestamp)",
+    "birth_date IN ('1990-01-01', '1992-02-29') AND birth_date BETWEEN '1990-01-01' AND DATE'2000-12-31'",
+    "birth_date < signup_at AND birth_date <=> DATE'1990-01-01'",
+    "loyalty_points BETWEEN 1 AND 3 AND loyalty_points IN (1, 2.5) AND lifetime_value > 1.5D",
+    "lifetime_value = loyalty_points AND lifetime_value * 2 + 1 > loyalty_points / 3",
+    "country BETWEEN 'A' AND 'D' AND country IN ('AT', 'DE')",
+    "clock - signup_at > INTERVAL 30 DAYS AND birth_date + 3 > DATE'2026-01-01'",
+    "date_add(birth_date, 3) > '2026-01-01' AND year(birth_date) > 1990",
+    "first_name IN ('now', 'today') AND first_name <> '12:30' AND date_format(clock, 'HH:mm') > '12:30'",
 )
-#: (predicate, words of the complaint, whether Spark refuses it too).
+#: (predicate, words of the complaint, whether Spark refuses it too; None: it is not asked).
 BAD = (
     ("country =", "not a Spark SQL expression", True),
     ("country = 'DE' AND (", "not a Spark SQL expression", True),
@@ -61,7 +73,7 @@ BAD = (
     ("aggregate(recent_orders, 0D, (s, o) -> s + o.totl) > 1", "Did you mean 'total'?", True),
     ("recent_orders[0].totl > 5", "Did you mean 'total'?", True),
     ("get(recent_orders, 0).totl > 5", "Did you mean 'total'?", True),
-    ("segments > 3", "'segments > 3' compares an array or a struct with a value. Use exists()", True),
+    ("segments > 3", "an array or a struct with a value (array<string> with int). Use exists()", True),
     ("country = 3", "'country = 3' compares text with a number", False),
     ("loyalty_points >= '3' AND true", "compares text with a number", False),
     ("o.total > 3", "unknown column 'o'", True),
@@ -90,6 +102,65 @@ BAD = (
     ("monotonically_increasing_id() = 1", "monotonically_increasing_id()", False),
     ("reflect('java.lang.System', 'exit', 1) = 'a'", "reflect()", False),
     ("raise_error('x')", "raise_error()", True),
+    ("`rand`() < 0.5", "calls rand()", False),
+    ("`uuid`() > 'a'", "calls uuid()", False),
+    ("`in`(country, 'AT') AND `now`() > signup_at", "'clock'", None),
+    ("`no function`(country)", "unknown function or not one of a single row: no function()", True),
+    ("signup_at > timestamp'now'", "timestamp 'now' names a moment by a word", False),
+    ("signup_at > TIMESTAMP ' Yesterday '", "write the date itself", None),
+    ("signup_at > timestamp_ntz'tomorrow'", "timestamp_ntz 'tomorrow' names a moment", False),
+    ("birth_date = date'today'", "date 'today' names a moment by a word", False),
+    ('NOT (birth_date < (DATE "yesterday"))', "'clock'", False),
+    ("birth_date = date'epoch'", "date 'epoch' names a moment by a word", False),
+    ("signup_at > timestamp'today UTC'", "timestamp 'today UTC' names a moment", None),
+    ("signup_at > timestamp'12:30:00'", "timestamp '12:30:00' is no date. Write year", None),
+    ("birth_date = date'abc'", "date 'abc' is no date", True),
+    ("signup_at > CAST('now' AS timestamp)", "timestamp 'now' names a moment", None),
+    ("country = current_user", "calls current_user. It tells of the session that asks", False),
+    ("country = current_user()", "calls current_user. It tells of the session", False),
+    ("country = session_user", "calls session_user. It tells of the session", False),
+    ("country = user", "calls user. It tells of the session", False),
+    ("exists(segments, user -> user = 'a') AND country = user", "calls user.", None),
+    ("country = current_catalog", "calls current_catalog. It tells", None),
+    ("country = current_database", "calls current_database. It tells", None),
+    ("country = current_schema", "calls current_schema. It tells", None),
+    ("signup_at < current_timestamp", "calls current_timestamp. A repeated run", False),
+    ("signup_at < localtimestamp", "calls localtimestamp. A repeated run", False),
+    ("signup_at < `localtimestamp`", "calls localtimestamp. A repeated run", None),
+    ("current_time IS NULL", "calls current_time. A repeated run", None),
+    (
+        "signup_at > 5",
+        "'signup_at > 5' compares a point in time with a number (timestamp with int). Write year",
+        True,
+    ),
+    ("5.5 >= birth_date", "compares a point in time with a number (double with date)", True),
+    ("signup_at BETWEEN 1 AND loyalty_points", "a number (timestamp with int)", True),
+    ("recent_orders[0].ordered_at > 20260101", "a number (timestamp with int)", True),
+    ("country IN (1, 2)", "'country IN (1, 2)' compares text with a number (string with int)", None),
+    ("loyalty_points NOT IN (1, '2')", "compares text with a number (bigint with string)", None),
+    (
+        "country BETWEEN 1 AND 3",
+        "'country BETWEEN 1 AND 3' compares text with a number (string with int)",
+        False,
+    ),
+    ("country BETWEEN 'A' AND 3", "compares text with a number (string with int)", False),
+    ("country <=> 3", "compares text with a number (string with int)", False),
+    ("segments IN ('loyal')", "compares an array or a struct with a value (array<string> with string)", None),
+    (
+        "birth_date = 'abc'",
+        "with 'abc', which is no date (date with string). Write year, month and day",
+        False,
+    ),
+    ("birth_date IN ('1990-01-01', '1990-02-30')", "with '1990-02-30', which is no date", None),
+    ("signup_at > 'now'", "with 'now', which is no date (timestamp with string)", False),
+    ("signup_at > '12:30'", "with '12:30', which is no date (timestamp with string)", False),
+    ("signup_at BETWEEN '2026-01-01' AND ('2026-13-01')", "with '2026-13-01', which is no date", False),
+    (
+        "lifetime_value + 'x' > 3",
+        "'lifetime_value + 'x'' calculates with text (decimal(12, 2) with string). Write the number without",
+        None,
+    ),
+    ("'2' * loyalty_points = 4", "calculates with text (string with bigint)", None),
     ("country = :name", "parameter", True),
     ("DROP TABLE customers", "", True),
 )
@@ -115,6 +186,30 @@ def test_bad_predicates_are_told(text: str, words: str) -> None:
     assert found
     assert words in found
     assert "\x1b" not in found
+
+
+def test_a_declared_column_wins_over_the_word() -> None:
+    columns = {"user": "string", "current_date": "date", "total": "double"}
+    assert list(predicate_faults("user = 'a' AND User IN (`user`) AND `current_date` IS NULL", columns)) == []
+    assert list(predicate_faults("current_date IS NULL", columns)) == [
+        ("calls current_date", "Write the column as `current_date`")
+    ]
+
+
+def test_names_of_fields_and_variables_call_nothing() -> None:
+    columns = {"users": "array<struct<user string, current_date date>>"}
+    assert list(predicate_faults("exists(users, user -> user.current_date IS NULL)", columns)) == []
+    assert list(predicate_faults("exists(users, u -> u.user = 'a')", columns)) == []
+
+
+def test_a_fault_is_told_once() -> None:
+    assert len(list(predicate_faults("country IN (1, 2) AND signup_at < '2026-01-01'", COLUMNS))) == 1
+    assert len(list(predicate_faults("country = user OR first_name = user", COLUMNS))) == 1
+    assert len(list(predicate_faults("signup_at < localtimestamp", COLUMNS))) == 1
+
+
+def test_what_has_no_known_type_passes() -> None:
+    assert told("get(recent_orders, 0).ordered_at + '3' > 5 AND get(segments, 0) = 3") == ""
 
 
 def test_spark_agrees(spark: SparkSession) -> None:

@@ -20,7 +20,12 @@ from pipelines.campaigns.parts import (
     parse_part_path,
     part_path,
 )
-from pipelines.campaigns.rules import check_hours_open, check_predicates, check_properties_declared
+from pipelines.campaigns.rules import (
+    check_caps_apply,
+    check_hours_open,
+    check_predicates,
+    check_properties_declared,
+)
 from pipelines.campaigns.types import parse_type
 from schemas.channels import channel
 from schemas.ddl import DdlError
@@ -147,6 +152,7 @@ CHECKS: tuple[Callable[[Campaign], Iterable[Problem]], ...] = (
     check_data_types,
     check_properties_declared,
     check_hours_open,
+    check_caps_apply,
     check_predicates,
     check_template_paths,
     check_parts_complete,

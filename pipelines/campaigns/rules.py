@@ -1,4 +1,5 @@
-"""Checks of a campaign's rules that need more than one key: properties that are declared, hours that open, predicates.
+"""Checks of a campaign's rules that need more than one key: properties that are declared, hours that open, caps that
+count, predicates.
 
 Invariant: a rule that could never apply, or never let a message through, is told before anything is sent.
 """
@@ -16,6 +17,7 @@ from schemas.ddl import DdlError
 from schemas.tables.audience import TABLE as AUDIENCE
 
 CAMPAIGN_FILE = "campaign.yaml"
+_HOUSE_CAPS = "what holds for other campaigns belongs into the settings' decide.frequency_caps"
 
 
 def check_properties_declared(campaign: Campaign) -> Iterator[Problem]:
@@ -40,6 +42,29 @@ def check_hours_open(campaign: Campaign) -> Iterator[Problem]:
             "",
             "Widen 'send_window', or shorten 'quiet_hours'",
         )
+
+
+def check_caps_apply(campaign: Campaign) -> Iterator[Problem]:
+    """A cap of the campaign counts what the campaign itself sends, else it would never stop it."""
+    category = campaign.category or campaign.topic
+    for number, cap in enumerate(campaign.frequency_caps):
+        if cap.category not in (None, category):
+            source = "category" if campaign.category else "topic"
+            yield Problem(
+                CAMPAIGN_FILE,
+                f"frequency_caps[{number}].category",
+                f"'{cap.category}' is not the campaign's own category: the cap would never stop it",
+                f"'{category}' (from '{source}'), or no 'category' for this campaign's own messages",
+                f"Write 'category: {category}', or set the campaign's 'category'; {_HOUSE_CAPS}",
+            )
+        if cap.channel is not None and cap.channel not in campaign.channels:
+            yield Problem(
+                CAMPAIGN_FILE,
+                f"frequency_caps[{number}].channel",
+                f"the campaign does not send by '{cap.channel}': the cap would never stop it",
+                f"{', '.join(campaign.channels)}, or no 'channel' for all",
+                f"Name a channel of 'channels', or add '{cap.channel}' there; {_HOUSE_CAPS}",
+            )
 
 
 def check_predicates(campaign: Campaign) -> Iterator[Problem]:

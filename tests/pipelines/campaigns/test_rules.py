@@ -23,14 +23,15 @@ EVERYTHING = {
     "cancel_on: [{event: order.refunded, match: plan, when: seats > 1}]}",
     "quiet_hours": "quiet_hours: {from: '22:00', to: '08:00'}",
     "send_window": "send_window: {days: [mon, fri], from: '09:00', to: '18:00', otherwise: exclude}",
-    "frequency_caps": "frequency_caps: [{at_most: 1, per: week}, {at_most: 3, per: 7 days, channel: sms, category: x}]",
+    "frequency_caps": "frequency_caps: [{at_most: 1, per: week}, "
+    "{at_most: 3, per: 7 days, channel: sms, category: marketing}]",
     "priority": "priority: 90",
     "lane": "lane: urgent",
     "rate": "rate: {per_minute: 600}",
     "holdout": "holdout: {percent: 2.5}",
     "channel_choice": "channel_choice: first",
     "default_time_zone": "default_time_zone: Europe/Berlin",
-    "category": "category: service",
+    "category": "category: marketing",
 }
 
 
@@ -86,6 +87,20 @@ def test_every_key_loads_is_content_and_survives_its_bundle(write_campaign: Writ
         ({"c": "frequency_caps: [{at_most: 0, per: day}]"}, ["frequency_caps[0].at_most: 0"]),
         ({"c": "frequency_caps: [{at_most: 1, per: year}]"}, ["frequency_caps[0].per: ", "'day', 'week', 'month'"]),
         ({"c": "frequency_caps: [{at_most: 1, par: day}]"}, ["frequency_caps[0].par", "Did you mean 'per'?"]),
+        (
+            {"c": "frequency_caps: [{at_most: 1, per: day}, {at_most: 1, per: day, category: reminders}]"},
+            ["campaign.yaml: frequency_caps[1].category: 'reminders' is not the campaign's own category",
+             "never stop it. allowed: 'marketing' (from 'topic')", "Write 'category: marketing'", "settings' decide"],
+        ),
+        (
+            {"category": "category: news", "c": "frequency_caps: [{at_most: 1, per: day, category: marketing}]"},
+            ["frequency_caps[0].category: 'marketing' is not", "allowed: 'news' (from 'category')"],
+        ),
+        (
+            {"c": "frequency_caps: [{at_most: 1, per: day, channel: push}]"},
+            ["campaign.yaml: frequency_caps[0].channel: the campaign does not send by 'push'", "never stop it",
+             "allowed: email, sms, or no 'channel'", "or add 'push' there"],
+        ),
         ({"p": "priority: 101"}, ["priority: 101"]),
         ({"l": "lane: fast"}, ["lane: 'fast'", "urgent, bulk"]),
         ({"r": "rate: {per_minute: 0}"}, ["rate.per_minute: 0"]),
@@ -104,6 +119,14 @@ def test_a_wrong_rule_is_told(
         load_folder(write_campaign(None, **spec))
     for words in expected:
         assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "cap", ["category: marketing", "channel: sms", "channel: email, category: marketing", "category: null"]
+)
+def test_a_cap_of_what_the_campaign_sends_is_good(write_campaign: WriteCampaign, cap: str) -> None:
+    line = f"frequency_caps: [{{at_most: 1, per: day, {cap}}}]"
+    assert load_folder(write_campaign(None, frequency_caps=line)).frequency_caps
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,18 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from conf.spans import period_seconds
-from pipelines.campaigns.keys import ChannelName, Keys, Slug
+from conf.spans import CALENDAR_PERIODS, period_seconds
+from pipelines.campaigns.keys import SPAN_FORM, ChannelName, Keys, Slug, text_schema
+
+PERIOD_PATTERN = f"^({'|'.join(CALENDAR_PERIODS)}|{SPAN_FORM})$"
 
 
 def _period(text: str) -> str:
     period_seconds(text)
     return text.strip()
+
+
+Period = Annotated[str, AfterValidator(_period), text_schema(PERIOD_PATTERN, "7 days", *CALENDAR_PERIODS)]
 
 
 class FrequencyCap(Keys):
@@ -25,13 +30,15 @@ class FrequencyCap(Keys):
     at_most: int = Field(
         ge=1, le=1_000, description="messages a customer may get in the period, this one included"
     )
-    per: Annotated[str, AfterValidator(_period)] = Field(
+    per: Period = Field(
         description="'7 days' back from now, or the recipient's local day, week (from Monday) or month"
     )
-    channel: ChannelName | None = Field(default=None, description="count and limit this channel only")
+    channel: ChannelName | None = Field(
+        default=None, description="count and limit this one of 'channels' only"
+    )
     category: Slug | None = Field(
         default=None,
-        description="count all campaigns of this category; without it, this campaign's own messages alone",
+        description="count all campaigns of this category (the campaign's own); without it, this campaign alone",
     )
 
 

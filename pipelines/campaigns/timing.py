@@ -13,13 +13,15 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from conf.spans import is_span, minute_of_day, span_seconds
-from pipelines.campaigns.keys import WEEKDAYS, Keys, TimeOfDay, Weekday
+from pipelines.campaigns.keys import SPAN_FORM, TIME_FORM, WEEKDAYS, Keys, TimeOfDay, Weekday, text_schema
 
 Otherwise = Literal["hold", "exclude"]
 
 _UNTIL = re.compile(r"until (\S+) local")
 _NEXT = re.compile(r"next ([a-z]+) (\S+) local")
 _LONG_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_LOCAL_FORM = rf"\s*(until|next ({'|'.join(_LONG_DAYS)})) {TIME_FORM} local\s*"
+DELAY_PATTERN = f"^({SPAN_FORM}|{_LOCAL_FORM})$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,11 @@ def _delay(text: str) -> str:
     return text.strip()
 
 
-Delay = Annotated[str, AfterValidator(_delay)]
+Delay = Annotated[
+    str,
+    AfterValidator(_delay),
+    text_schema(DELAY_PATTERN, "2 days", "until 09:00 local", "next tuesday 10:00 local"),
+]
 
 
 class QuietHours(Keys):

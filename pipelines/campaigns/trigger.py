@@ -6,16 +6,26 @@ Invariant: a rule that needs a property of the trigger names one that the campai
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
 from conf.spans import is_span, span_seconds
-from pipelines.campaigns.keys import FIELD_PATTERN, EventType, FieldName, Keys, Predicate, Span
+from pipelines.campaigns.keys import (
+    FIELD_PATTERN,
+    SPAN_FORM,
+    EventType,
+    FieldName,
+    Keys,
+    Predicate,
+    Span,
+    text_schema,
+)
 from pipelines.campaigns.timing import Delay, parse_delay
 
 EVER = "ever"
+ONCE_PER_PATTERN = f"^{SPAN_FORM}$|{FIELD_PATTERN}"
 
 
 class CancelRule(Keys):
@@ -35,7 +45,9 @@ class CancelRule(Keys):
 class Reentry(Keys):
     """How often the same customer may get the campaign: `once`, or once per length of time or per property."""
 
-    once_per: str = Field(description="a length of time, such as '7 days', or a declared property")
+    once_per: Annotated[str, text_schema(ONCE_PER_PATTERN, "7 days", "order_id")] = Field(
+        description="a length of time, such as '7 days', or a declared property"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -38,13 +38,13 @@ def erase(
         raise InputError("name either --customer ID or --pending.")
     settings = load(env)
     tables = Tables(settings.lake)
+    at = datetime.now(timezone.utc)
     if customer is not None:
-        at = datetime.now(timezone.utc)
         erasing.suppress(tables, [erasing.erasure_row(customer, at)], "carillon erase")
         digests = [suppressed_value("customer", customer)]
     else:
         digests = erasing.erased_digests(tables)
-    changed = erasing.erase(tables, ObjectStore(settings.lake), digests) if digests else {}
+    changed = erasing.erase(tables, ObjectStore(settings.lake), digests, at) if digests else {}
     vacuumed = erasing.vacuum(tables)
     if as_json:
         told = {"customers": len(digests), "rows": changed, "files_vacuumed": vacuumed}

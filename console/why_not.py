@@ -1,6 +1,7 @@
 """`carillon why-not`: of everybody a run or a campaign considered, how many got it, and why the others did not.
 
-Invariant: it starts no Spark and changes nothing. The counts are those of the ledger, so they balance as it does.
+Invariant: it starts no Spark and changes nothing. The counts are those of the ledger; a message that waited counts
+once, as it ended.
 """
 
 from __future__ import annotations
@@ -26,21 +27,15 @@ def why_not(
 ) -> None:
     """Count the reasons why customers did not get a message."""
     from conf import load
-    from pipelines.edges.tables import Tables, literal
+    from pipelines.edges.outcomes import count_campaign, count_run
+    from pipelines.edges.tables import Tables
     from pipelines.errors import InputError
     from pipelines.stories import count_reasons
-    from schemas.tables import table
 
     if (run is None) == (campaign is None):
         raise InputError("name either --run CAMPAIGN/RUN_ID or --campaign ID.")
-    where = (
-        f"campaign_id = {literal(campaign)}" if campaign else f"pipeline = {literal(_pipeline(run or ''))}"
-    )
-    line = "stage, campaign_id, channel, decision, reason"
-    counted = Tables(load(env).lake).query(
-        table("ledger"), f'SELECT {line}, count(*) AS "count" FROM t WHERE {where} GROUP BY {line}'
-    )
-    lines = count_reasons(counted)
+    tables = Tables(load(env).lake)
+    lines = count_reasons(count_campaign(tables, campaign) if campaign else count_run(tables, run or ""))
     if as_json:
         asked = {"run": run, "campaign_id": campaign}
         print(json.dumps({**asked, "lines": lines}, ensure_ascii=False))
@@ -51,11 +46,3 @@ def why_not(
         about = f"{one['campaign_id']}, {one['channel']}" if one["channel"] else one["campaign_id"]
         words = f"{one['decision']}: {one['reason']}. {one['meaning']}" if one["reason"] else one["decision"]
         print(f"{one['count']:>10,}  {about}  {words}")
-
-
-def _pipeline(run: str) -> str:
-    """A run is named as `carillon status` names it; anything else is a pipeline itself."""
-    from pipelines.runs import run_pipeline
-
-    campaign_id, slash, run_id = run.partition("/")
-    return run_pipeline(campaign_id, run_id) if slash else run

@@ -138,8 +138,10 @@ def main(arguments: list[str]) -> int:
         print(f"drills: {error}", file=sys.stderr)
         return 2
     totals = document(outcomes, [], parsed.seed)["totals"]
-    print(f"{totals['passed']} of {totals['drills']} drills passed; {parsed.out}/drills.html")
-    return 0 if all(outcome.passed for outcome in outcomes) else 1
+    left = [one.name for one in parsed.chosen[len(outcomes) :]]
+    unfinished = f", {len(left)} not done: no time was left" if left else ""
+    print(f"{totals['passed']} of {totals['drills']} drills passed{unfinished}; {parsed.out}/drills.html")
+    return 0 if not left and all(outcome.passed for outcome in outcomes) else 1
 
 
 def show(outcome: Outcome) -> None:

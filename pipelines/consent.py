@@ -11,6 +11,7 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.campaigns.keys import CONSENT_TOPICS
 from pipelines.decode import ORIGIN
 from schemas.channels import CHANNEL_NAMES
 
@@ -20,7 +21,7 @@ CONSENT_EVENT = "consent.changed"
 _FIELDS = "channel string, topic string, granted boolean"
 _NEEDED = (
     f"consent.changed needs properties channel ({', '.join(CHANNEL_NAMES[:-1])} or {CHANNEL_NAMES[-1]}), "
-    "topic (string), granted (boolean)"
+    f"topic ({', '.join(CONSENT_TOPICS[:-1])} or {CONSENT_TOPICS[-1]}), granted (boolean)"
 )
 
 
@@ -57,8 +58,8 @@ def select_unreadable_changes(events: DataFrame) -> DataFrame:
 
 
 def _is_readable(channel: Column, topic: Column, granted: Column) -> Column:
-    # A channel that nobody sends on would be a withdrawal that no gate ever finds.
-    return channel.isin(*CHANNEL_NAMES) & topic.isNotNull() & granted.isNotNull()
+    # Of a channel or a topic that nobody sends about it would be a withdrawal that no gate ever finds.
+    return channel.isin(*CHANNEL_NAMES) & topic.isin(*CONSENT_TOPICS) & granted.isNotNull()
 
 
 def latest_changes(changes: DataFrame) -> DataFrame:

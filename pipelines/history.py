@@ -91,20 +91,18 @@ def join_sent(candidates: DataFrame, sent: DataFrame) -> DataFrame:
 
 
 def attach_past(candidates: pa.Table, sent: pa.Table, asked: Asked, clock: datetime) -> pa.Table:
-    """Add `sent_before`, as `join_sent` does, and `entries`: the earlier messages of a campaign with a re-entry rule on
-    the same channel. Null for nothing; grain unchanged. Only triggered campaigns have re-entry rules, so that a run
+    """Add `sent_before`, as `join_sent` does, and `entries`: the earlier messages of a campaign with a re-entry rule,
+    on whatever channel. Null for nothing; grain unchanged. Only triggered campaigns have re-entry rules, so that a run
     needs none."""
     before: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    entries: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
+    entries: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for one in sent.to_pylist():
         if asked.caps is not None and one["at"].date() >= (clock - asked.caps).date():
             before[one["customer_id"]].append({name: one[name] for name in _CAPPED})
         if one["campaign_id"] in asked.reentry:
             told = {"sent_at": one["at"], "source_id": one["source_id"], "data": one["data"]}
-            entries[one["campaign_id"], one["customer_id"], one["channel"]].append(told)
-    keys = zip(
-        *(candidates[name].to_pylist() for name in ("campaign_id", "customer_id", "channel")), strict=True
-    )
+            entries[one["campaign_id"], one["customer_id"]].append(told)
+    keys = zip(*(candidates[name].to_pylist() for name in ("campaign_id", "customer_id")), strict=True)
     columns = {
         "sent_before": [before.get(name) for name in candidates["customer_id"].to_pylist()],
         "entries": [entries.get(key) for key in keys],

@@ -58,7 +58,7 @@ class Publication:
         if manifest.publish_order != PUBLISH_ORDER:
             raise InputError(
                 f"{manifest.pipeline} was begun by a version of Carillon that publishes in another order: going on in "
-                "the middle would send to some twice and to others never. Finish it with that version, or cancel it."
+                "the middle would send to some twice and to others never. Finish it with that version."
             )
         recipients = self._recipients(manifest)
         pieces = recipients.pieces(self.lake.spark, self.lake.tables, manifest.send_partitions, messages)

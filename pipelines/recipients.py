@@ -19,6 +19,7 @@ from pipelines.campaigns import CampaignSpec
 from pipelines.edges.few import session_like
 from pipelines.edges.scans import FilePart, TableScan
 from pipelines.edges.tables import Tables
+from pipelines.errors import InputError
 from pipelines.lanes import sort_to_publish
 from pipelines.scatter import PIECE_COLUMNS, Spread, gather, scatter
 
@@ -92,7 +93,11 @@ def as_struct(customers: pa.Table) -> pa.Table:
 
 
 def with_customers(sent: pa.Table, customers: pa.Table) -> pa.Table:
-    """The decisions whose customer is known, with the `customer` of each. Among `customers` each should be once."""
+    """The decisions with the `customer` of each; among `customers` each is once. Raises `InputError`."""
     places = pc.index_in(sent["customer_id"], value_set=customers["customer_id"].combine_chunks())
-    known = sent.append_column("customer", customers["customer"].take(places))
-    return known if not places.null_count else known.filter(places.is_valid())
+    if places.null_count:
+        raise InputError(
+            f"{places.null_count} decisions to send are about customers who are not in the pinned snapshot of the "
+            "audience: it is not the one that they were decided with. Nothing is sent of this part of the unit."
+        )
+    return sent.append_column("customer", customers["customer"].take(places))

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pipelines.identity import crc32_of
 
 #: Rows of one side in a bucket, on average.
-_BUCKET_ROWS = 50_000
+_BUCKET_ROWS = 20_000
 
 #: Grain: one row per piece. `side`: which of the tables its rows are from.
 PIECE_COLUMNS = "send_partition int, bucket int, side int, rows binary"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
+    ArrayType,
     ByteType,
     DataType,
     DecimalType,
@@ -58,8 +59,19 @@ def conform(extract: DataFrame) -> DataFrame:
         raise RefusedError(
             f"the extract does not fit the audience contract: {'; '.join(faults)}. Mend the extract."
         )
-    fields = contract_columns().fields
-    return extract.select(*[F.col(field.name).cast(field.dataType).alias(field.name) for field in fields])
+    return extract.select(*map(_conformed, contract_columns().fields))
+
+
+def _conformed(field: StructField) -> Column:
+    column = F.col(field.name).cast(field.dataType)
+    # No list is an empty one: of null, "no order in 30 days" would be neither true nor false, and leave out who never
+    # ordered.
+    whole = (
+        F.coalesce(column, F.array().cast(field.dataType))
+        if isinstance(field.dataType, ArrayType)
+        else column
+    )
+    return whole.alias(field.name)
 
 
 def build_snapshot(extract: DataFrame, suppressions: DataFrame | None = None) -> DataFrame:

@@ -63,6 +63,8 @@ def _known_zone(name: str) -> str:
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
 FieldName = Annotated[str, StringConstraints(pattern=FIELD_PATTERN)]
 ChannelName = Literal["email", "sms", "push"]
+ConsentTopic = Literal["marketing", "reminders", "transactional"]
+CONSENT_TOPICS: tuple[ConsentTopic, ...] = ("marketing", "reminders", "transactional")
 EventType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")]
 Predicate = Annotated[str, AfterValidator(_plain_predicate)]
 #: A length of time, such as '2 days'.

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.campaigns.keys import ChannelName, FieldName, Keys, Predicate, Slug, ZoneName
+from pipelines.campaigns.keys import ChannelName, ConsentTopic, FieldName, Keys, Predicate, Slug, ZoneName
 from pipelines.campaigns.limits import FrequencyCap, Fuse, Holdout, Rate
 from pipelines.campaigns.locales import LOCALE_PATTERN
 from pipelines.campaigns.parts import available_locales
@@ -56,7 +56,7 @@ class CampaignSpec(Keys):
     campaign_id: Slug = Field(description="equal to the folder's name")
     name: str = Field(min_length=1, max_length=200, description="for people; may change")
     status: Literal["active", "paused"] = "active"
-    topic: Literal["marketing", "reminders", "transactional"] = Field(description="the consent topic")
+    topic: ConsentTopic = Field(description="the consent topic")
     kind: Literal["triggered", "scheduled"]
     trigger: TriggerRule | None = None
     data: dict[FieldName, str] = Field(

@@ -1,7 +1,8 @@
 """Re-entry: whether a campaign may write to a customer again, given what it has sent and what else is in the unit.
 
-Invariant: a rule looks at one campaign, customer and channel. Of several candidates of one unit that the rule does not
-allow together, the first by the trigger's time is let through. It reads no table: earlier messages come as `entries`.
+Invariant: a rule looks at one campaign and customer, on whatever channel; the messages of one trigger on several
+channels count as one. Of several triggers of one unit that the rule does not allow together, the first by its time is
+let through. It reads no table: earlier messages come as `entries`.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ def add_reentered(rows: Rows) -> None:
     found: list[dict[str, Any] | None] = [None] * len(rows)
     entries = rows.column("entries")
     if rule is not None and entries.null_count < len(rows):
-        data = rows.column("data")
+        data, sources = rows.column("data"), rows.column("source_id")
         for row in pc.indices_nonzero(pc.is_valid(entries)).to_pylist():
             own = entity(rule, data[row].as_py())
-            forbidding = [one for one in entries[row].as_py() if _forbids(rule, one, own, rows.clock)]
+            others = [one for one in entries[row].as_py() if one["source_id"] != sources[row].as_py()]
+            forbidding = [one for one in others if _forbids(rule, one, own, rows.clock)]
             found[row] = max(forbidding, key=lambda one: (one["sent_at"], one["source_id"]), default=None)
     rows.computed["reentered"] = pa.array(found, _EARLIER)
 
@@ -67,7 +69,7 @@ def add_rivals(rows: Rows, verdicts: Verdicts) -> None:
     passed = [True] * len(rows)
     values: list[str | None] = [None] * len(rows)
     if rule is not None:
-        names = ("customer_id", "channel", "occurred_at", "decision_id", "source_id", "data")
+        names = ("customer_id", "occurred_at", "decision_id", "source_id", "data")
         columns = {name: rows.column(name) for name in names}
         contenders = [
             {"row": i, **{n: columns[n][i].as_py() for n in names}} for i in verdicts.open.to_pylist()
@@ -77,11 +79,9 @@ def add_rivals(rows: Rows, verdicts: Verdicts) -> None:
             own = entity(rule, one["data"])
             if rule["kind"] == "property" and own is None:
                 continue  # a trigger without the property is an entity of its own
-            key = (one["customer_id"], one["channel"], own)
-            if key in first:
-                passed[one["row"]], values[one["row"]] = False, first[key]
-            else:
-                first[key] = one["source_id"]
+            earliest = first.setdefault((one["customer_id"], own), one["source_id"])
+            if earliest != one["source_id"]:
+                passed[one["row"]], values[one["row"]] = False, earliest
     verdicts.add(GATE, REASON, pa.array(passed), pa.array(values, pa.string()))
 
 

@@ -13,12 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.edges.tables import Tables
+from pipelines.edges.tables import Tables, conformed
 from schemas.tables import table
 
 AUDIENCE = table("audience")
-#: Who is not in the snapshot is null, and with it every field.
-_TYPE = pa.struct([field.with_nullable(True) for field in AUDIENCE.arrow_schema()])
+#: Who is not in the snapshot is null, and with it every field; so is a column that the snapshot is older than.
+_SCHEMA = pa.schema([field.with_nullable(True) for field in AUDIENCE.arrow_schema()])
 
 
 class Customers:
@@ -40,7 +40,9 @@ class Customers:
         # One pass over the ids with a hash table of those asked for: 20 ms for a million.
         places = pc.indices_nonzero(pc.is_in(self._ids, value_set=asked.cast(self._ids.type)))
         found = self._take(places.to_numpy()).combine_chunks()
-        rows = pa.StructArray.from_arrays([one.combine_chunks() for one in found.columns], fields=list(_TYPE))
+        rows = pa.StructArray.from_arrays(
+            [one.combine_chunks() for one in found.columns], fields=list(_SCHEMA)
+        )
         # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
         return rows.take(pc.index_in(customer_ids, value_set=found["customer_id"].combine_chunks()))
 
@@ -53,20 +55,19 @@ class Customers:
             for batch, start, some in zip(self._batches, self._starts, own, strict=False)
             if len(some)
         ]
-        return pa.Table.from_batches(picked, AUDIENCE.arrow_schema())
+        return pa.Table.from_batches(picked, _SCHEMA)
 
     def _load(self, version: int) -> None:
         """Copy the snapshot to the disk, batch by batch."""
-        schema = AUDIENCE.arrow_schema()
         # Deleted as soon as it is mapped: the mapping outlives the name, and a driver that is killed leaves nothing.
         with tempfile.NamedTemporaryFile(prefix="carillon-customers-", suffix=".arrow") as file:
-            with pa.OSFile(file.name, "wb") as out, pa.ipc.new_file(out, schema) as writer:
+            with pa.OSFile(file.name, "wb") as out, pa.ipc.new_file(out, _SCHEMA) as writer:
                 for batch in self._tables.batches(AUDIENCE, version):
-                    writer.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
+                    writer.write_table(conformed(pa.Table.from_batches([batch]), _SCHEMA))
             mapped = pa.ipc.open_file(pa.memory_map(file.name))
             self._batches = [mapped.get_batch(number) for number in range(mapped.num_record_batches)]
         ends = np.cumsum([batch.num_rows for batch in self._batches], dtype=np.uint64)
         self._starts = np.concatenate([np.zeros(1, np.uint64), ends])[: len(self._batches)]
-        ids = pa.Table.from_batches(self._batches, schema).column("customer_id")
+        ids = pa.Table.from_batches(self._batches, _SCHEMA).column("customer_id")
         self._ids = ids.cast(pa.large_string()).combine_chunks()
         self._version = version

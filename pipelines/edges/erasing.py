@@ -18,6 +18,7 @@ from pipelines.edges.audience import AudiencePointer, Snapshot
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.tables import Tables, literal
+from pipelines.identity import uuid5
 from pipelines.suppression import suppressed_value
 from schemas.tables import table
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Earlier versions of the tables stay readable for so long: a week, as Delta's own default.
 RETENTION_HOURS = 168
+#: Whose decision it is that what waited for an erased customer is not sent.
+_PIPELINE = "carillon-erase"
 #: Tables whose rows of an erased customer are deleted; the ledger's are given a pseudonym.
 _DELETED_FROM = ("audience", "consents", "cancellations", "holds")
 _DIGEST = "encode(sha256(customer_id), 'hex')"
@@ -69,13 +72,15 @@ def erased_digests(tables: Tables) -> list[str]:
     return sorted(str(row["value"]) for row in tables.query(table("suppressions"), sql))
 
 
-def erase(tables: Tables, objects: ObjectStore, digests: list[str]) -> dict[str, int]:
-    """Remove the customers of these digests; returns the rows removed or renamed, by table. A second time finds none,
-    but for decisions of units that were under way: what a unit publishes it looks up in the ledger.
+def erase(tables: Tables, objects: ObjectStore, digests: list[str], at: datetime) -> dict[str, int]:
+    """Remove the customers of these digests; returns the rows removed or renamed, by table. What waits for them is
+    excluded as of `at`. A second time finds none, but for decisions of units that were under way: what a unit publishes
+    it looks up in the ledger.
 
     Raises `ServerError` when a table cannot be rewritten; what was done until then stays done."""
     is_theirs = f"{_DIGEST} IN ({', '.join(map(literal, digests))})"
     changed = {}
+    end_waiting(tables, is_theirs, at)
     for name in _DELETED_FROM:
         deleted = tables.rewrite(table(name), lambda found: _delete(found, is_theirs))
         changed[name], before, after = deleted or (0, 0, 0)
@@ -87,6 +92,27 @@ def erase(tables: Tables, objects: ObjectStore, digests: list[str]) -> dict[str,
     if counted is not None:
         changed["ledger"] = int(counted["num_updated_rows"])
     return changed
+
+
+def end_waiting(tables: Tables, condition: str, at: datetime) -> int:
+    """Record of each message that waits, of those that meet the condition, that it will not be sent; returns how many.
+    Its hold is about to be deleted, and nobody would decide about it any more."""
+    ledger = table("ledger")
+    held = tables.query(ledger, f"SELECT * FROM t WHERE {condition} AND decision = 'held'")
+    newest = f"SELECT message_id, max(decided_at) AS at FROM t WHERE {condition} GROUP BY message_id"
+    last = {row["message_id"]: row["at"] for row in tables.query(ledger, newest)} if held else {}
+    ended = {
+        "pipeline": _PIPELINE, "unit": 0, "decision": "excluded", "reason": "suppressed", "due_at": None,
+        "decided_at": at, "decided_date": at.date(), "gates": None, "detail": None,
+    }  # fmt: skip
+    rows = [
+        {**row, **ended, "decision_id": uuid5(_PIPELINE, row["decision_id"])}
+        for row in held
+        if row["decided_at"] == last[row["message_id"]]
+    ]
+    if rows:
+        tables.append(ledger, pa.Table.from_pylist(rows, ledger.arrow_schema()))
+    return len(rows)
 
 
 def units_under_way(tables: Tables, objects: ObjectStore, condition: str) -> list[str]:

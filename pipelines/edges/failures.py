@@ -7,6 +7,7 @@ over the text of the one and the Java cause of the other, so both are read from 
 
 from __future__ import annotations
 
+import errno
 import re
 
 from pyspark.errors import PySparkException
@@ -58,6 +59,8 @@ def explain(error: Exception) -> Exception:
     """The exception to report in place of `error`."""
     from py4j.protocol import Py4JError
 
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return _disk_is_full()
     if not isinstance(error, PySparkException | Py4JError):
         return error
     text = _whole_text(error)
@@ -99,11 +102,13 @@ def _from_input(text: str) -> InputError | None:
 
 
 def _from_disk(text: str) -> ServerError | None:
-    if _FULL not in text:
-        return None
+    return _disk_is_full() if _FULL in text else None
+
+
+def _disk_is_full() -> ServerError:
     return ServerError(
-        f"{_FULL}: a disk under stream.checkpoint or under Spark's local folders (spark.local.dir) is full. Nothing is "
-        "half recorded: free some space and start again."
+        f"{_FULL}: a disk under stream.checkpoint, under Spark's local folders (spark.local.dir) or under TMPDIR is "
+        "full. Nothing is half recorded: free some space and start again."
     )
 
 

@@ -32,9 +32,8 @@ def know_few(
     """The candidates with what is known of them. The changes that the unit itself brings are in the tables already."""
     customers = memory.customers.find(candidates["customer_id"].combine_chunks(), manifest.audience_version)
     known = candidates.append_column("customer", customers)
-    # What the unit itself has recorded makes what is remembered newer than what it pinned.
-    repeats = memory.seen.among(known["message_id"].combine_chunks(), manifest.ledger_version)
-    known = mark_repeats(known, repeats)
+    # Of the newest ledger: a driver on another checkpoint may have sent the same since this unit was pinned.
+    known = mark_repeats(known, memory.seen.among(known["message_id"].combine_chunks()))
     changes = {t.name: memory.changes(t, known, version) for t, version in _pinned(manifest)}
     frames = {
         name: spark.createDataFrame(rows) if rows.num_rows or name == CONSENTS.name else None

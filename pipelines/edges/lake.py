@@ -6,6 +6,7 @@ per (pipeline, incarnation, table, stage): Delta silently skips a version that i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -52,6 +53,7 @@ _BEGUN = (
 )
 #: How often a driver clears such a folder before it takes what is in there for somebody's data.
 _ATTEMPTS = 5
+_PAUSE_S = 0.2
 
 
 class DeltaLake:
@@ -83,6 +85,7 @@ class DeltaLake:
                     raise
                 # No data: S3A's sign of an empty folder. Nobody misses it, the driver that is about to commit neither.
                 self._objects.delete(f"{table.name}/_delta_log/")
+                time.sleep(_PAUSE_S)
             else:
                 return
 

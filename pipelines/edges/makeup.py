@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -17,6 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf import Settings
+from pipelines.edges.faultpoints import now
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore, canonical_json
@@ -25,6 +27,7 @@ from pipelines.edges.status import find_run
 from pipelines.errors import InputError, ServerError
 from pipelines.recording import LEDGER
 from pipelines.runs import INCARNATION, MAKE_UP, UNIT, make_up_work, run_name, run_pipeline
+from schemas.topics import topic
 
 EVENTS = "delivery.events"
 _TIMEOUT_S = 30.0
@@ -50,9 +53,11 @@ def make_up(
     if finished is not None:
         say(f"run {run_name(pipeline)} is already complete; it can be made up for in turn")
         return {**finished, "already_complete": True}
-    ends = _pin_ends(objects, settings, pipeline)
     # A make-up of a make-up is still about the messages of the first run.
     source_id = run_id.partition(MAKE_UP)[0]
+    begun = manifests.find(f"{run_pipeline(campaign_id, source_id)}/{INCARNATION}", UNIT)
+    _check_age(name, (begun or pinned).decided_at)
+    ends = _pin_ends(objects, settings, pipeline)
     lake = DeltaLake(spark, settings.lake)
     acknowledged = _acknowledged(spark, settings, ends)
     result = carry_out(
@@ -72,6 +77,16 @@ def make_up(
         say,
     )
     return {**result, "already_complete": False}
+
+
+def _check_age(name: str, begun: datetime) -> None:
+    """Raises `InputError` when acknowledgements of the run's messages may be gone: silence then says nothing."""
+    kept = timedelta(milliseconds=int(topic(EVENTS).config["retention.ms"]))
+    if now() - begun > kept:
+        raise InputError(
+            f"run '{name}' is about messages of {begun:%Y-%m-%d}, and {EVENTS} keeps what senders say for {kept.days} "
+            "days: who was silent cannot be told any more, and a make-up would write to all of them again."
+        )
 
 
 def _planned(ledger: DataFrame, pipeline: str, campaign_id: str, source_id: str) -> DataFrame:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.edges.tables import Tables
+from pipelines.edges.tables import Tables, conformed
 from schemas.tables import Table, table
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def _filesystem(opened: DeltaTable) -> Any:
 
 def _read(files: Any, name: str, schema: pa.Schema) -> pa.Table:
     with files.open_input_file(name) as file:
-        return pq.read_table(file, columns=schema.names).select(schema.names).cast(schema)
+        # Columns that the file has not are left out; `read_table` would refuse it.
+        return conformed(pq.ParquetFile(file).read(columns=schema.names), schema)
 
 
 class Mirror:
@@ -97,9 +98,9 @@ class SeenMessages:
         self._files = TableFiles(tables, table("ledger"), ["message_id", "source"], _fingerprints)
         self._merged: tuple[frozenset[str], np.ndarray] = (frozenset(), np.empty(0, _ID))
 
-    def among(self, message_ids: pa.Array, at_least: int | None = None) -> pa.Array:
-        """For each id whether the ledger has it: its newest version, or one that is `at_least` this one."""
-        self._files.refresh(_is_of_triggers, at_least)
+    def among(self, message_ids: pa.Array) -> pa.Array:
+        """For each id whether the newest ledger has it."""
+        self._files.refresh(_is_of_triggers)
         held = self._files.held
         names, merged = self._merged
         if not names <= held.keys():  # files were rewritten

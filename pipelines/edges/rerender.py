@@ -113,5 +113,5 @@ def _customer(settings: Settings, row: dict[str, Any]) -> pa.StructArray:
         )
     fields = list(AUDIENCE.arrow_schema())
     return pa.StructArray.from_arrays(
-        [pa.array([found[0][field.name]], field.type) for field in fields], fields=fields
+        [pa.array([found[0].get(field.name)], field.type) for field in fields], fields=fields
     )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _PART_BYTES = 128 * 1024 * 1024
 #: Rows that are read at a time.
 _ROWS = 100_000
+_BATCH_BYTES = 16 * 1024 * 1024
 #: With these, what the files of a table hold is not what the table holds.
 _UNREADABLE = {"deletionVectors", "columnMapping"}
 
@@ -60,7 +61,10 @@ class TableScan:
     def parts(self, opened: DeltaTable) -> tuple[list[FilePart], int]:
         """Those of this version of the table, without files that hold no such row by their bounds; and how many rows
         all of its files hold. Raises `InputError` for a table whose files cannot be read as they are."""
-        if found := _UNREADABLE.intersection(opened.protocol().reader_features or ()):
+        found = _UNREADABLE.intersection(opened.protocol().reader_features or ())
+        if opened.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
+            found |= {"columnMapping"}  # of a protocol that knows no features yet
+        if found:
             raise InputError(
                 f"the table '{self.table.name}' in {self.lake.root} uses {' and '.join(sorted(found))}; Carillon reads "
                 "the files of a table as they are. Drop the feature (Delta: ALTER TABLE … DROP FEATURE)."
@@ -72,20 +76,24 @@ class TableScan:
         for path in opened.to_pyarrow_dataset(file_pruning_predicate=asked or None).files:
             count = -(-sizes[path] // _PART_BYTES)
             parts += [FilePart(path, sizes[path], part, count) for part in range(count)]
-        return parts, sum(actions["num_records"].to_pylist())
+        return parts, sum(count or 0 for count in actions["num_records"].to_pylist())
 
     def read(self, part: FilePart) -> Iterator[pa.RecordBatch]:
-        """The rows of one part, in batches of at most `_ROWS`. Raises `InputError` when the file is gone, and
-        `ServerError`."""
+        """The rows of one part, in batches of at most `_ROWS` rows and some `_BATCH_BYTES`. Raises `InputError` when
+        the file is gone, and `ServerError`."""
         with explained(self.lake, self.table):
             # One thread: a task has one core.
-            yield from self._open(part).to_batches(
+            batches = self._open(part).to_batches(
                 columns=list(self.columns),
                 filter=self._filter(),
                 batch_size=_ROWS,
                 batch_readahead=1,
                 use_threads=False,
             )
+            for batch in batches:
+                rows = max(1, batch.num_rows * _BATCH_BYTES // max(batch.nbytes, _BATCH_BYTES))
+                for start in range(0, batch.num_rows, rows):
+                    yield batch.slice(start, rows)
 
     def _open(self, part: FilePart) -> Dataset:
         from deltalake.fs import DeltaStorageHandler

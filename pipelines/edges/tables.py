@@ -236,18 +236,33 @@ class Tables:
 def explained(lake: Lake, table: Table) -> Iterator[None]:
     """What delta-rs says of a table that cannot be read or written becomes an `InputError` or a `ServerError`."""
     from deltalake.exceptions import DeltaError, TableNotFoundError
+    from pyarrow import ArrowException
 
     try:
         yield
     except TableNotFoundError:
         raise
-    except (DeltaError, OSError) as error:
+    except (DeltaError, OSError, ArrowException) as error:
         if gone := _GONE.search(str(error)):
             raise InputError(FILE_GONE.format(f"s3a://{lake.bucket}/{gone.group(1)}")) from None
         raise ServerError(
             f"the table '{table.name}' in {lake.root} cannot be used: {str(error)[:300]}. "
             "Check lake.endpoint_url, lake.root and the credentials."
         ) from None
+
+
+def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows in these columns and types; a column that a file or a version is older than is null."""
+    import pyarrow as pa
+
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    nullable = [field.with_nullable(True) for field in schema]
+    return pa.table(columns, schema=pa.schema(nullable))
 
 
 def literal(text: str) -> str:

@@ -170,7 +170,7 @@ class Day:
 
     def _enter_once(self, verdicts: list[Verdict]) -> None:
         """Of those that a re-entry rule does not allow together, the first by the trigger's time."""
-        entered: set[tuple[Any, ...]] = set()
+        entered: dict[tuple[Any, ...], str] = {}
         for one in sorted(verdicts, key=lambda v: (v.row["occurred_at"], v.row["decision_id"])):
             campaign = self._known(one.row)
             rule = campaign.trigger.reentry if campaign and campaign.trigger else None
@@ -179,9 +179,11 @@ class Day:
             entity = one.row["data"].get(rule.declared_property) if rule.declared_property else ""
             if entity is None:
                 continue
-            key = (one.row["campaign_id"], one.row["customer_id"], one.row["channel"], entity)
-            one.reason = "reentry" if key in entered else None
-            entered.add(key)
+            key = (one.row["campaign_id"], one.row["customer_id"], entity)
+            if key not in entered:
+                entered[key] = one.row["source_id"]
+            elif entered[key] != one.row["source_id"]:
+                one.reason = "reentry"
 
     def _take_places(self, verdicts: list[Verdict], now: datetime) -> None:
         """Frequency caps: by priority, then by the trigger's time, then by message id."""

@@ -117,6 +117,8 @@ def _has_reentered(row: Row, campaign: Campaign | None, now: datetime) -> bool:
         # Entries of a rule per property are those of the row's own value: `Past.reentered` has compared them.
         rule.seconds is None or one["sent_at"] > now - span(rule.once_per)
         for one in row["entries"] or ()
+        # The same trigger on another channel is no other message.
+        if one.get("source_id") != row["source_id"]
     )
 
 

@@ -100,7 +100,7 @@ class Past:
         if rule is None or campaign is None:
             return False
         for one in self.sent.get(row["customer_id"], []):
-            if (one.campaign.campaign_id, one.channel) != (campaign.campaign_id, row["channel"]):
+            if one.campaign.campaign_id != campaign.campaign_id or one.source_id == row["source_id"]:
                 continue
             entity = row["data"].get(rule.once_per)
             if (

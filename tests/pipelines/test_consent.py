@@ -134,6 +134,7 @@ UNREADABLE: tuple[Any, ...] = (
     {"channel": "email", "granted": False},
     {"channel": "e-mail", "topic": "reminders", "granted": False},
     {"channel": "EMAIL", "topic": "reminders", "granted": False},
+    {"channel": "email", "topic": "Marketing", "granted": False},
 )
 
 
@@ -163,8 +164,8 @@ def test_consent_events_are_rows_or_dead_letters_never_neither(spark: SparkSessi
             **row,
             "stage": "match",
             "reason": "missing_field",
-            "detail": "consent.changed needs properties channel (email, sms or push), topic (string), "
-            "granted (boolean)",
+            "detail": "consent.changed needs properties channel (email, sms or push), "
+            "topic (marketing, reminders or transactional), granted (boolean)",
         }
         for row in rows[3:]
     ]

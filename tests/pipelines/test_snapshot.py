@@ -76,6 +76,16 @@ def test_breaking_drift_is_refused(extract: DataFrame, drift: Any, complaint: st
         conform(drift(extract))
 
 
+def test_no_list_is_an_empty_one(extract: DataFrame) -> None:
+    lists = ("segments", "recent_orders", "consents")
+    bare = extract
+    for name in lists:
+        bare = bare.withColumn(name, F.lit(None).cast(extract.schema[name].dataType))
+    assert [row.asDict() for row in conform(bare).select(*lists).collect()] == [
+        {"segments": [], "recent_orders": [], "consents": []}
+    ] * 2
+
+
 def test_all_faults_are_named_at_once(extract: DataFrame) -> None:
     with pytest.raises(RefusedError) as caught:
         conform(extract.drop("locale", "customer_id").withColumn("email", F.lit(1)))

@@ -59,7 +59,7 @@ def expiring(span: str) -> Row:
 QUIET_NOW = {"from": "10:00", "to": "11:00", "otherwise": "exclude"}
 NOWHERE = audience_row(time_zone="Mars/Olympus")
 ONCE = policy(trigger={"explicit": True, "reentry": "once"})
-EARLIER = [{"sent_at": NOW - HOUR, "source_id": "t-0", "data": "{}"}]
+EARLIER = [{"sent_at": NOW - HOUR, "source_id": "e-0", "data": "{}"}]
 
 #: (gate, changes to a candidate that passes every gate, whether the gate lets it pass).
 TRUTHS: tuple[tuple[str, Row, bool], ...] = (

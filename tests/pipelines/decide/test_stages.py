@@ -188,12 +188,17 @@ def test_of_several_in_one_unit_re_entry_lets_the_first_through() -> None:
         # 1.0 and 1 are two order numbers.
         one(9, '{"order_id":1}'),
         one(10, '{"order_id":1.0}'),
+        # One trigger on two channels, and another trigger of the same order on one of them.
+        one(11, '{"order_id":"o-4"}', channel="email"),
+        one(12, '{"order_id":"o-4"}', source_id="t-11", origin="o-11"),
+        one(13, '{"order_id":"o-4"}', channel="email", occurred_at=NOW),
     ]
     found = outcomes(rows)
+    assert found.pop("d-13")[0] == "reentry"
     assert found.pop("d-1") == ("reentry", None, found["d-2"][2] | {"reentry_in_unit": "t-2"})
     assert found.pop("d-7")[0] == "no_consent"
     assert {outcome for outcome, *_ in found.values()} == {"sent"}
-    assert len(found) == 8
+    assert len(found) == 10
 
 
 #: (rule, days since the earlier message, its order, whether it forbids another).
@@ -205,6 +210,21 @@ REENTRIES = (
     ({"once_per": "order_id"}, 1.0, "o-2", False),
     ({"once_per": "order_id"}, 1.0, None, False),
 )
+
+
+def test_the_same_trigger_on_another_channel_is_no_earlier_message() -> None:
+    campaign = make_campaign(None, trigger={"explicit": True, "reentry": "once"})
+    earlier = {"sent_at": NOW - 10 * MINUTE, "source_id": "t-1", "data": "{}"}
+    rows = [
+        candidate_row(
+            decision_id=source, source_id=source, entries=[earlier], policy=policy_row(campaign, NO_RULES)
+        )
+        for source in ("t-1", "t-2")
+    ]
+    assert {name: outcome for name, (outcome, *_) in outcomes(rows).items()} == {
+        "t-1": "sent",
+        "t-2": "reentry",
+    }
 
 
 def test_what_an_earlier_message_forbids() -> None:

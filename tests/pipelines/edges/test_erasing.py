@@ -90,7 +90,7 @@ def test_nothing_is_left_of_whoever_is_erased(tables: Tables, settings: Settings
     suppress(tables, [erasure_row("ann-17", NOW)], "test")
     objects, digests = ObjectStore(settings.lake), erased_digests(tables)
     removed = {"audience": 1, "consents": 1, "cancellations": 1, "holds": 1, "ledger": 3}
-    assert erase(tables, objects, digests) == removed
+    assert erase(tables, objects, digests, NOW + HOUR) == removed
     after = everything(tables)
     assert [(name, known) for name, text in after.items() for known in KNOWN if known in text] == []
     assert all("c-2" in text for name, text in after.items() if name != "suppressions")
@@ -104,13 +104,39 @@ def test_nothing_is_left_of_whoever_is_erased(tables: Tables, settings: Settings
     (other,) = [row for row in rows if row["customer_id"] == "c-2"]
     assert (other["source_id"], other["detail"], other["data"]) == ("t-1", "no cake for c-2", "{}")
     assert AudiencePointer(objects).read() == Snapshot(1, NOW.isoformat(), 1, "test")
-    assert erase(tables, objects, digests) == dict.fromkeys(removed, 0)
+    assert erase(tables, objects, digests, NOW + HOUR) == dict.fromkeys(removed, 0)
+
+
+def test_of_what_waits_it_is_recorded_that_it_is_not_sent(tables: Tables, settings: Settings) -> None:
+    about = {"customer_id": "ann-17", "reason": "held_quiet_hours", "decision": "held", "due_at": NOW + HOUR}
+    released = {**about, "decision": "sent", "reason": None, "decided_at": NOW + HOUR}
+    rows = [
+        ledger_row(decision_id="d-waits", message_id="m-waits", **about),
+        ledger_row(decision_id="d-ends", message_id="m-ends", **about),
+        ledger_row(decision_id="d-sent", message_id="m-ends", **released),
+        ledger_row(decision_id="d-other", message_id="m-other", **{**about, "customer_id": "c-2"}),
+    ]
+    tables.append(table("ledger"), pa.Table.from_pylist(rows, table("ledger").arrow_schema()))
+    suppress(tables, [erasure_row("ann-17", NOW)], "test")
+    erase(tables, ObjectStore(settings.lake), erased_digests(tables), NOW + 2 * HOUR)
+    told = tables.query(
+        table("ledger"), "SELECT * FROM t WHERE message_id <> 'm-1' ORDER BY message_id, decided_at"
+    )
+    assert [(row["message_id"], row["decision"], row["reason"], row["due_at"] is None) for row in told] == [
+        ("m-ends", "held", "held_quiet_hours", False),
+        ("m-ends", "sent", None, False),
+        ("m-other", "held", "held_quiet_hours", False),
+        ("m-waits", "held", "held_quiet_hours", False),
+        ("m-waits", "excluded", "suppressed", True),
+    ]
+    assert {row["customer_id"] for row in told} == {pseudonym("ann-17"), "c-2"}
+    assert len({row["decision_id"] for row in told}) == len(told)
 
 
 def test_earlier_versions_are_deleted_when_they_are_old_enough(tables: Tables, settings: Settings) -> None:
     objects = ObjectStore(settings.lake)
     suppress(tables, [erasure_row("ann-17", NOW)], "test")
-    erase(tables, objects, erased_digests(tables))
+    erase(tables, objects, erased_digests(tables), NOW + HOUR)
     names = [one.name for one in TABLES if one.name != "suppressions"]
 
     def files(name: str) -> list[str]:
@@ -153,7 +179,7 @@ def test_decisions_of_a_unit_that_is_under_way_are_left_until_it_is_finished(
     for incarnation, clock in (("old", NOW - HOUR), ("new", NOW)):
         pinned = {**dict.fromkeys(f.name for f in fields(Manifest)), "clock": clock.isoformat(), "unit": 0}
         objects.write_json(f"manifests/triggered/{incarnation}/{0:012d}.json", pinned)
-    assert erase(tables, objects, digests)["ledger"] == 0
+    assert erase(tables, objects, digests, NOW + HOUR)["ledger"] == 0
     manifests.finish("triggered/new", 0, {"state": "finished"})
     # The unit of the same number in another incarnation says nothing about this one.
-    assert erase(tables, objects, digests)["ledger"] == 3
+    assert erase(tables, objects, digests, NOW + HOUR)["ledger"] == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -60,6 +61,16 @@ def test_those_whom_nobody_acknowledged_are_asked_again_and_sent_to_once(
         patch.setattr("pipelines.edges.manifests.ManifestStore.finish", die)
         with pytest.raises(InputError, match="killed"):
             again(workspace, run_id)
+    # When the acknowledgements may be gone, silence says nothing: nobody is written to.
+    for days, is_too_late in ((13.99, False), (14.01, True)):
+        later = datetime.now(timezone.utc) + timedelta(days=days)
+        with monkeypatch.context() as patch:
+            patch.setattr("pipelines.edges.makeup.now", lambda later=later: later)
+            patch.setattr("pipelines.edges.makeup.carry_out", die)
+            with pytest.raises(
+                InputError, match="keeps what senders say for 14 days" if is_too_late else "killed"
+            ):
+                again(workspace, run_id)
     # A sender that was only slow: what counts was pinned when the make-up run began.
     acknowledge(workspace, first["c-4"])
     result = again(workspace, run_id)

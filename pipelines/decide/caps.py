@@ -2,8 +2,9 @@
 
 Invariant: candidates of one customer are taken by priority, then by the time of their trigger, then by message id; each
 is let through when every one of its caps has room after those that were let through before it. So the highest priority
-is never displaced by a lower one, and the outcome does not depend on the order of rows. It reads no table: what was
-sent before comes as the column `sent_before`.
+is never displaced by a lower one, and the outcome does not depend on the order of rows. What something else has stopped
+is asked last and takes no room: the record has the verdict for everybody. It reads no table: what was sent before comes
+as the column `sent_before`.
 
 Everybody's first candidate is judged at once, then everybody's second: as many rounds as one customer has candidates.
 """
@@ -77,9 +78,10 @@ class _Messages:
 
 @dataclass(frozen=True)
 class _Contenders:
-    """The candidates that nothing else stops, each customer's in the order of their turns."""
+    """The candidates, each customer's in the order of their turns: first those that nothing else stops."""
 
     rows: Numbers  # where they are in the unit
+    are_open: Flags  # whether nothing else stops them
     groups: Numbers
     rounds: Numbers  # 0 for a customer's first
     zones: pa.Array
@@ -89,18 +91,22 @@ class _Contenders:
 def _contenders(groups: Sequence[Rows], verdicts: Verdicts) -> _Contenders:
     start, is_open, parts = 0, pc.is_null(verdicts.reason), []
     for number, rows in enumerate(groups):
-        own = pc.indices_nonzero(is_open.slice(start, len(rows)))
+        # A customer whom nobody knows has no zone, and no past.
+        own = pc.indices_nonzero(
+            pc.and_(pc.is_valid(rows.column("customer_id")), pc.is_valid(rows.column("zone")))
+        )
         names = ("customer_id", "campaign_id", "channel", "message_id", "decision_id", "occurred_at", "zone")
         columns = {name: rows.column(name).take(own) for name in (*names, "sent_before")}
         columns["category"] = pa.repeat(pa.scalar(rows.rule("category"), pa.string()), len(own))
         columns["rank"] = pa.repeat(-(rows.rule("priority") or 0), len(own))
         columns["row"] = pc.add(own.cast(pa.int64()), start)
+        columns["is_closed"] = pc.invert(is_open.slice(start, len(rows)).take(own))
         columns["group"] = pa.repeat(number, len(own))
         columns["at"] = pa.repeat(pa.scalar(rows.clock, TIMESTAMP), len(own))
         parts.append(pa.table(columns))
         start += len(rows)
     whole = pa.concat_tables(parts)
-    keys = ("customer_id", "rank", "occurred_at", "message_id", "decision_id")
+    keys = ("customer_id", "is_closed", "rank", "occurred_at", "message_id", "decision_id")
     order = [(key, "ascending", "at_start") for key in keys]
     table = whole.take(pc.sort_indices(whole.select(keys), order)).combine_chunks()
     ids = pc.dictionary_encode(whole_array(table["customer_id"])).indices.to_numpy()
@@ -110,7 +116,8 @@ def _contenders(groups: Sequence[Rows], verdicts: Verdicts) -> _Contenders:
     rounds = np.arange(len(ids)) - np.repeat(firsts, np.diff(np.append(firsts, len(ids))))
     rows_, groups_ = (table[name].to_numpy() for name in ("row", "group"))
     messages = _messages(table, table.filter(pa.array(is_first)))
-    return _Contenders(rows_, groups_, rounds, whole_array(table["zone"]), messages)
+    are_open = ~table["is_closed"].to_numpy()
+    return _Contenders(rows_, are_open, groups_, rounds, whole_array(table["zone"]), messages)
 
 
 def _messages(table: pa.Table, firsts: pa.Table) -> _Messages:
@@ -141,7 +148,8 @@ def _take_turns(contenders: _Contenders, groups: Sequence[Rows]) -> Stopped:
             room = _Room(contenders, own)
             for cap in groups[number].rule("caps") or ():
                 room.ask(cap, groups[number].clock)
-            messages.is_taken[messages.sent + own[~room.is_stopped]] = True
+            takes = own[~room.is_stopped & contenders.are_open[own]]
+            messages.is_taken[messages.sent + takes] = True
             found.update(room.found)
     return found
 

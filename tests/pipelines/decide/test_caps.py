@@ -59,7 +59,9 @@ def judged(rows: list[Row]) -> dict[str, tuple[str | None, str]]:
         gates = [gate for gate in one["gates"] if gate["gate"] in ("frequency_cap", "arbitration")]
         assert len(gates) == 2
         failed = [gate for gate in gates if not gate["passed"]]
-        assert len(failed) == (one["reason"] in ("frequency_capped", "lost_to_priority"))
+        is_theirs = one["reason"] in ("frequency_capped", "lost_to_priority")
+        # What something else stops may have no room either.
+        assert len(failed) == is_theirs or (one["reason"] and len(failed) == 1)
         found[one["decision_id"]] = (one["reason"], (failed or gates)[0]["value"])
     assert len(found) == len(rows)
     return found
@@ -184,3 +186,28 @@ def test_a_cap_of_a_category_or_a_channel_is_no_concern_of_the_others() -> None:
     ]
     reasons = {decision: reason for decision, (reason, _) in judged(rows).items()}
     assert reasons == {"d-news": None, "d-offer": None, "d-more": "lost_to_priority", "d-mail": None}
+
+
+def test_what_something_else_stops_is_asked_too_and_takes_no_room() -> None:
+    once = (cap(1, "7 days"),)
+    rows = [
+        row("d-1", once, granted=False, sent_before=[sent(NOW - HOUR)]),
+        row("d-2", once, granted=False, customer_id="c-2"),
+        row("d-3", once, customer_id="c-2", occurred_at=NOW),
+        row("d-4", once, granted=False, customer_id="c-2", channel="sms", occurred_at=NOW - 2 * HOUR),
+        row("d-5", once, customer_id="c-3", customer=None),
+    ]
+    found = {
+        one["decision_id"]: one
+        for one in decide(arrow(rows, joined_schema()), Unit("triggered", 0, NOW, 1)).to_pylist()
+    }
+    gates = {name: {gate["gate"]: gate for gate in one["gates"]} for name, one in found.items()}
+    assert {name: one["reason"] for name, one in found.items()} == {
+        "d-1": "no_consent", "d-2": "no_consent", "d-3": None, "d-4": "no_consent", "d-5": "unknown_customer",
+    }  # fmt: skip
+    capped = gates["d-1"]["frequency_cap"]
+    assert (capped["passed"], capped["value"][:15]) == (False, "cap 1/7d: 1 sen")
+    # Of the unit only what is sent counts, whatever the order of the triggers.
+    assert {name: found_["arbitration"]["passed"] for name, found_ in gates.items()} == {
+        "d-1": True, "d-2": False, "d-3": True, "d-4": False, "d-5": True,
+    }  # fmt: skip

@@ -33,6 +33,8 @@ _PIPELINE = "carillon-erase"
 _DELETED_FROM = ("audience", "consents", "cancellations", "holds")
 _DIGEST = "encode(sha256(customer_id), 'hex')"
 _SOURCE_DIGEST = "encode(sha256(source_id), 'hex')"
+#: Of a suppression the word stays, and whose it is as a digest; the event's id may be made of the customer's.
+_EVENT = "concat('erased-', substr(encode(sha256(event_id), 'hex'), 1, 32))"
 #: What becomes of a decision: who and what it was about goes, the outcome, its reason and the message id stay. A
 #: producer's ids may be made of the customer's; the words of gates and templates may quote what was in the data.
 _PSEUDONYMS = {
@@ -86,6 +88,8 @@ def erase(tables: Tables, objects: ObjectStore, digests: list[str], at: datetime
         changed[name], before, after = deleted or (0, 0, 0)
         if name == "audience" and changed[name]:
             _promote(objects, before, after, changed[name])
+    told = f"kind = 'customer' AND value IN ({', '.join(map(literal, digests))}) AND event_id NOT LIKE 'erased-%'"
+    tables.rewrite(table("suppressions"), lambda found: found.update({"event_id": _EVENT}, predicate=told))
     unfinished = [f"NOT ({unit})" for unit in units_under_way(tables, objects, is_theirs)]
     renamed = " AND ".join([is_theirs, *unfinished])
     counted = tables.rewrite(table("ledger"), lambda found: found.update(_PSEUDONYMS, predicate=renamed))
@@ -153,7 +157,7 @@ def vacuum(tables: Tables, hours: int = RETENTION_HOURS) -> int:
     """Delete the files of versions older than this; returns how many. Fewer hours than the retention may take files
     from a unit that is under way."""
     deleted = 0
-    for name in (*_DELETED_FROM, "ledger"):
+    for name in (*_DELETED_FROM, "ledger", "suppressions"):
         found = tables.find(table(name))
         if found:
             is_usual = hours >= RETENTION_HOURS

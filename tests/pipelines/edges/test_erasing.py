@@ -52,7 +52,10 @@ def rows_of(name: str) -> list[Row]:
     made: dict[str, list[Row]] = {
         "audience": [audience_row("ann-17", email="ann@example.org"), audience_row("c-2")],
         "consents": [change_row("ann-17", event_id="e-ann-17"), change_row("c-2")],
-        "suppressions": [suppression_row("address", "ann@example.org"), suppression_row(text="ann-17")],
+        "suppressions": [
+            suppression_row("address", "ann@example.org"),
+            suppression_row(text="ann-17", event_id="e-ann-17"),
+        ],
         "cancellations": [cancellation("ann-17", "o-secret"), cancellation("c-2", "o-2")],
         "ledger": [
             ledger_row(customer_id="ann-17", gates=SAID, **about),
@@ -84,9 +87,7 @@ def everything(tables: Tables) -> dict[str, str]:
 
 def test_nothing_is_left_of_whoever_is_erased(tables: Tables, settings: Settings) -> None:
     before = everything(tables)
-    assert {name for name, text in before.items() if "ann-17" in text} == {t.name for t in TABLES} - {
-        "suppressions"
-    }
+    assert all("ann-17" in text for text in before.values())
     suppress(tables, [erasure_row("ann-17", NOW)], "test")
     objects, digests = ObjectStore(settings.lake), erased_digests(tables)
     removed = {"audience": 1, "consents": 1, "cancellations": 1, "holds": 1, "ledger": 3}
@@ -149,7 +150,8 @@ def test_earlier_versions_are_deleted_when_they_are_old_enough(tables: Tables, s
     # A week has not passed: the versions before the erasure can still be read.
     assert vacuum(tables) == 0
     assert {name: len(files(name)) for name in names} == dict.fromkeys(names, 2)
-    assert vacuum(tables, hours=0) == len(names)
+    # Of the suppressions both files were rewritten: the one that was there, and the one that records the erasure.
+    assert vacuum(tables, hours=0) == len(names) + 2
     assert {name: len(files(name)) for name in names} == dict.fromkeys(names, 1)
     assert all(known not in text for text in everything(tables).values() for known in KNOWN)
 

@@ -125,7 +125,7 @@ BAD = (
     ("country = current_database", "calls current_database. It tells", None),
     ("country = current_schema", "calls current_schema. It tells", None),
     ("signup_at < current_timestamp", "calls current_timestamp. A repeated run", False),
-    ("signup_at < localtimestamp", "calls localtimestamp. A repeated run", False),
+    ("signup_at < localtimestamp", "calls localtimestamp. A repeated run", True),
     ("signup_at < `localtimestamp`", "calls localtimestamp. A repeated run", None),
     ("current_time IS NULL", "calls current_time. A repeated run", None),
     (

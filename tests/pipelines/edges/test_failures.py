@@ -63,11 +63,14 @@ def test_what_is_not_sparks_stays_as_it_is(spark: SparkSession) -> None:
 
 
 def test_a_full_disk_is_named(spark: SparkSession) -> None:
-    named = explain(failure_of(spark, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/spark/shuffle")))
-    assert isinstance(named, ServerError), named
-    assert str(named).startswith(
-        "No space left on device: a disk under stream.checkpoint or under Spark's local"
-    )
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/spark/shuffle")
+    # Of a task, or of the driver itself.
+    for raised in (failure_of(spark, full), full):
+        named = explain(raised)
+        assert isinstance(named, ServerError), named
+        assert str(named).startswith(
+            "No space left on device: a disk under stream.checkpoint, under Spark's local"
+        )
 
 
 def test_an_s3_that_refuses_is_named(spark: SparkSession, servers: EmbeddedServers) -> None:

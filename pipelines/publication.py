@@ -18,7 +18,7 @@ from pipelines.corrections import render_failures
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import Manifest
-from pipelines.edges.recorded import unit_columns
+from pipelines.edges.recorded import SENT, unit_columns
 from pipelines.edges.scans import TableScan
 from pipelines.errors import InputError
 from pipelines.messages import compile_campaign
@@ -74,8 +74,7 @@ class Publication:
             if all(row["outcome"] == "published" for row in totals):
                 return False
             failed = account.where(F.col("outcome") != "published").select(*FAILURE_COLUMNS)
-            is_sent = (F.col("stage") == "decide") & (F.col("decision") == "sent")
-            corrections = render_failures(unit_rows(self.lake, manifest).where(is_sent), failed)
+            corrections = render_failures(unit_rows(self.lake, manifest, *SENT), failed)
             self.lake.append_once(LEDGER, corrections, f"{self.app_id}/render", self.plan.unit)
             return True
         finally:
@@ -83,8 +82,7 @@ class Publication:
 
     def _recipients(self, manifest: Manifest) -> Recipients:
         settings = self.lake.settings
-        where = (*unit_columns(manifest), ("stage", "decide"), ("decision", "sent"))
-        sent = TableScan(settings, LEDGER, PUBLISHED_COLUMNS, where)
+        sent = TableScan(settings, LEDGER, PUBLISHED_COLUMNS, (*unit_columns(manifest), *SENT))
         return Recipients(sent, TableScan(settings, AUDIENCE, self._read_fields()), manifest.audience_version)
 
     def _read_fields(self) -> tuple[str, ...]:

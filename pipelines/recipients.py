@@ -87,9 +87,7 @@ class Recipients:
 def as_struct(customers: pa.Table) -> pa.Table:
     """`customer_id`, and all columns as `customer`."""
     whole = customers.combine_chunks()
-    columns = [column.chunk(0) if column.num_chunks else pa.nulls(0, column.type) for column in whole.columns]
-    struct = pa.StructArray.from_arrays(columns, fields=list(customers.schema))
-    return pa.table({"customer_id": whole["customer_id"], "customer": struct})
+    return pa.table({"customer_id": whole["customer_id"], "customer": whole.to_struct_array()})
 
 
 def with_customers(sent: pa.Table, customers: pa.Table) -> pa.Table:

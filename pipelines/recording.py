@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 from operator import and_
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -245,7 +246,7 @@ def _day(manifest: Manifest) -> dict[str, str]:
     return {"decided_date": manifest.decided_at.date().isoformat()}
 
 
-def unit_rows(lake: DeltaLake, manifest: Manifest) -> DataFrame:
-    """The ledger's rows of one unit."""
-    is_own = [F.col(name) == F.lit(value) for name, value in unit_columns(manifest)]
+def unit_rows(lake: DeltaLake, manifest: Manifest, *more: tuple[str, Any]) -> DataFrame:
+    """The ledger's rows of one unit, those that have these values too."""
+    is_own = [F.col(name) == F.lit(value) for name, value in (*unit_columns(manifest), *more)]
     return lake.read(LEDGER).where(reduce(and_, is_own))

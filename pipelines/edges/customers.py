@@ -18,7 +18,7 @@ from schemas.tables import table
 
 AUDIENCE = table("audience")
 #: Who is not in the snapshot is null, and with it every field; so is a column that the snapshot is older than.
-_SCHEMA = pa.schema([field.with_nullable(True) for field in AUDIENCE.arrow_schema()])
+_SCHEMA = AUDIENCE.read_schema(AUDIENCE.column_names)
 
 
 class Customers:
@@ -39,10 +39,8 @@ class Customers:
         asked = pc.unique(customer_ids)
         # One pass over the ids with a hash table of those asked for: 20 ms for a million.
         places = pc.indices_nonzero(pc.is_in(self._ids, value_set=asked.cast(self._ids.type)))
-        found = self._take(places.to_numpy()).combine_chunks()
-        rows = pa.StructArray.from_arrays(
-            [one.combine_chunks() for one in found.columns], fields=list(_SCHEMA)
-        )
+        found = self._take(places.to_numpy())
+        rows = found.to_struct_array().combine_chunks()
         # customer_id is unique in a snapshot: the audience build's expectations refuse one where it is not.
         return rows.take(pc.index_in(customer_ids, value_set=found["customer_id"].combine_chunks()))
 

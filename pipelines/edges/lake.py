@@ -63,7 +63,6 @@ class DeltaLake:
         self.spark = spark
         self.settings = lake
         self.tables = tables or Tables(lake)
-        self._objects = ObjectStore(lake)
 
     def path(self, table: Table) -> str:
         return self.settings.uri(table.name)
@@ -84,7 +83,7 @@ class DeltaLake:
                 if error.getCondition() not in _BEGUN or attempt == _ATTEMPTS - 1:
                     raise
                 # No data: S3A's sign of an empty folder. Nobody misses it, the driver that is about to commit neither.
-                self._objects.delete(f"{table.name}/_delta_log/")
+                ObjectStore(self.settings).delete(f"{table.name}/_delta_log/")
                 time.sleep(_PAUSE_S)
             else:
                 return

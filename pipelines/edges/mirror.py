@@ -36,9 +36,7 @@ class TableFiles(Generic[Held]):
         self._tables = tables
         self._table = declared
         # delta-rs, which rewrites files, writes other types of text than Spark.
-        self._schema = pa.schema(
-            [declared.arrow_schema().field(name).with_nullable(True) for name in columns]
-        )
+        self._schema = declared.read_schema(columns)
         self._make = make
         self.held: dict[str, Held] = {}
 

@@ -35,6 +35,10 @@ def held_by_unit(tables: Tables, manifest: Manifest, columns: Sequence[str]) -> 
     )
 
 
+#: Of these, what its decisions to send have in common.
+SENT = (("stage", "decide"), ("decision", "sent"))
+
+
 def unit_columns(manifest: Manifest) -> tuple[tuple[str, Any], ...]:
     """What the ledger's rows of one unit have in common: column and value. The clock tells the unit from that of the
     same number in another incarnation; the date lets Delta skip all other days."""

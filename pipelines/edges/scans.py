@@ -54,9 +54,8 @@ class TableScan:
 
     @property
     def schema(self) -> pa.Schema:
-        """What `read` yields. Each column may be null: one that a file is older than is."""
-        declared = self.table.arrow_schema()
-        return pa.schema([declared.field(name).with_nullable(True) for name in self.columns])
+        """What `read` yields."""
+        return self.table.read_schema(self.columns)
 
     def parts(self, opened: DeltaTable) -> tuple[list[FilePart], int]:
         """Those of this version of the table, without files that hold no such row by their bounds; and how many rows

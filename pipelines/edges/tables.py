@@ -252,7 +252,7 @@ def explained(lake: Lake, table: Table) -> Iterator[None]:
 
 
 def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The rows in these columns and types; a column that a file or a version is older than is null."""
+    """The rows in the columns of a `read_schema`; one that a file or a version is older than is null."""
     import pyarrow as pa
 
     columns = [
@@ -261,8 +261,7 @@ def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         else pa.nulls(rows.num_rows, field.type)
         for field in schema
     ]
-    nullable = [field.with_nullable(True) for field in schema]
-    return pa.table(columns, schema=pa.schema(nullable))
+    return pa.table(columns, schema=schema)
 
 
 def literal(text: str) -> str:

@@ -6,6 +6,7 @@ makes no table and reads none.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,13 @@ class Table:
                 for column in self.columns
             ]
         )
+
+    def read_schema(self, names: Iterable[str]) -> pa.Schema:
+        """Of these columns, each of which may be null: one that a file is older than is."""
+        import pyarrow as pa
+
+        declared = self.arrow_schema()
+        return pa.schema([declared.field(name).with_nullable(True) for name in names])
 
     def arrow_schema(self) -> pa.Schema:
         """The Arrow schema that Spark hands to Python for this table."""

@@ -34,8 +34,8 @@ def test_a_hash_is_that_of_the_contract() -> None:
 
 
 def test_buckets_grow_with_the_rows_and_not_with_the_partitions() -> None:
-    assert [Spread.of(rows, 2).buckets for rows in (0, 1, 100_000, 100_001, 10_000_000)] == [1, 1, 1, 2, 100]
-    assert Spread.of(1_000_000, 20).buckets == 1
+    assert [Spread.of(rows, 2).buckets for rows in (0, 1, 40_000, 40_001, 10_000_000)] == [1, 1, 1, 2, 250]
+    assert Spread.of(1_000_000, 50).buckets == 1
 
 
 @given(IDS, st.integers(1, 4), st.integers(1, 4), st.integers(1, 20), st.integers(1, 7))

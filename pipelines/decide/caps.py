@@ -85,6 +85,7 @@ class _Contenders:
     groups: Numbers
     rounds: Numbers  # 0 for a customer's first
     zones: pa.Array
+    clocks_of: pa.Array  # the zones in words
     messages: _Messages
 
 
@@ -95,7 +96,7 @@ def _contenders(groups: Sequence[Rows], verdicts: Verdicts) -> _Contenders:
         own = pc.indices_nonzero(
             pc.and_(pc.is_valid(rows.column("customer_id")), pc.is_valid(rows.column("zone")))
         )
-        names = ("customer_id", "campaign_id", "channel", "message_id", "decision_id", "occurred_at", "zone")
+        names = ("customer_id", "campaign_id", "channel", "message_id", "decision_id", "occurred_at", "zone", "clock_of")
         columns = {name: rows.column(name).take(own) for name in (*names, "sent_before")}
         columns["category"] = pa.repeat(pa.scalar(rows.rule("category"), pa.string()), len(own))
         columns["rank"] = pa.repeat(-(rows.rule("priority") or 0), len(own))
@@ -117,7 +118,8 @@ def _contenders(groups: Sequence[Rows], verdicts: Verdicts) -> _Contenders:
     rows_, groups_ = (table[name].to_numpy() for name in ("row", "group"))
     messages = _messages(table, table.filter(pa.array(is_first)))
     are_open = ~table["is_closed"].to_numpy()
-    return _Contenders(rows_, are_open, groups_, rounds, whole_array(table["zone"]), messages)
+    zones, clocks_of = (whole_array(table[name]) for name in ("zone", "clock_of"))
+    return _Contenders(rows_, are_open, groups_, rounds, zones, clocks_of, messages)
 
 
 def _messages(table: pa.Table, firsts: pa.Table) -> _Messages:
@@ -236,10 +238,11 @@ class _Room:
             messages.texts("campaign_id", ones),
             np.datetime_as_string(messages.at[ones].astype("datetime64[us]"), unit="m").tolist(),
             messages.priority[ones].tolist(),
+            self.contenders.clocks_of.take(pa.array(self.own[stopped])).to_pylist(),
             strict=True,
         )
-        said = words(cap)
-        for row, by_earlier, number, campaign, minute, priority in facts:
+        for row, by_earlier, number, campaign, minute, priority, clock_of in facts:
+            said = _words(cap, clock_of)
             if by_earlier:
                 self.found[row] = CAPPED, f"{said}: {number} sent, last {minute}Z by campaign {campaign}"
             else:
@@ -251,10 +254,12 @@ def _micros(instant: datetime) -> int:
     return int(pa.scalar(instant, TIMESTAMP).value)
 
 
-def words(cap: Mapping[str, Any]) -> str:
-    """The cap in short, such as 'cap 3/7d' or 'cap 1/day sms'."""
-    period = _span(cap["seconds"]) if cap["per"] == "span" else cap["per"]
-    return f"cap {cap['at_most']}/{period}" + (f" {cap['channel']}" if cap["channel"] else "")
+def _words(cap: Mapping[str, Any], clock_of: str) -> str:
+    """The cap in short, such as 'cap 3/7d' or 'cap 1/day sms in Europe/Vienna'."""
+    is_span = cap["per"] == "span"
+    period = _span(cap["seconds"]) if is_span else cap["per"]
+    told = f"cap {cap['at_most']}/{period}" + (f" {cap['channel']}" if cap["channel"] else "")
+    return told if is_span else f"{told} in {clock_of}"
 
 
 def _span(seconds: int) -> str:

@@ -22,13 +22,13 @@ from pipelines.decide.rows import Rows, map_distinct
 #: Where nothing else is known.
 LAST_ZONE = "UTC"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-_SHOWN = ("zone", "shown", "held_by", "opens_at", "excluded_by")
+_SHOWN = ("zone", "clock_of", "shown", "held_by", "opens_at", "excluded_by")
 _ZONE_FACTS = pa.struct([(name, TIMESTAMP if name == "opens_at" else pa.string()) for name in _SHOWN])
 
 
 def add_times(rows: Rows) -> None:
-    """Compute `zone`, `shown` (the local clock as text, null when no rule asks), `held_by`, `opens_at`, `excluded_by`,
-    `deadline` and `delayed_until`."""
+    """Compute `zone`, `clock_of` (the same as text, with a word on why it is not the customer's own), `shown` (the local
+    clock as text, null when no rule asks), `held_by`, `opens_at`, `excluded_by`, `deadline` and `delayed_until`."""
     facts = map_distinct(lambda zone: _zone_facts(rows, zone), rows.customer("time_zone"), _ZONE_FACTS)
     for name in _SHOWN:
         rows.computed[name] = pc.struct_field(facts, name)
@@ -46,12 +46,12 @@ def _zone_facts(rows: Rows, own: str | None) -> dict[str, Any]:
         # The text is the extract's; what is no zone may be anything.
         note = " (default)" if own is None else f" (default; '{own[:40]}' is no zone)"
     assert zone is not None
-    facts: dict[str, Any] = dict.fromkeys(_SHOWN) | {"zone": zone}
+    facts: dict[str, Any] = dict.fromkeys(_SHOWN) | {"zone": zone, "clock_of": f"{zone}{note}"}
     holding, excluding = rows.rule("holding"), rows.rule("excluding")
     if holding is None and excluding is None:
         return facts
     local = clocks.shown(rows.clock, zone)
-    facts["shown"] = f"{clocks.show(local)} {zone}{note}"
+    facts["shown"] = f"{clocks.show(local)} {facts['clock_of']}"
     if excluding is not None:
         facts["excluded_by"] = _segment(excluding, local)["reason"]
     if holding is not None and (closed := _segment(holding, local))["reason"] is not None:
@@ -124,6 +124,14 @@ def _delay_left(rows: Rows) -> pa.Array:
     return pc.if_else(rows.column("is_delayed"), rows.column("delayed_until"), pa.scalar(None, TIMESTAMP))
 
 
+def _delay_shown(rows: Rows) -> pa.Array:
+    """When the delay ends, and by whose clock where that decides."""
+    ends, delay = as_text(rows.column("delayed_until")), rows.rule("delay")
+    if delay is None or delay["kind"] == "span":
+        return ends
+    return pc.binary_join_element_wise(ends, rows.column("clock_of"), " by the clock of ")
+
+
 def time_shown(rows: Rows) -> pa.Array:
     """The local time and the zone it was read in, such as 'Sun 09:30 Europe/Vienna'; null when no rule asks."""
     return rows.column("shown")
@@ -138,7 +146,7 @@ def as_text(instants: pa.Array) -> pa.Array:
 
 
 HOLDS: tuple[Hold, ...] = (
-    Hold("delay", "held_delay", _delay_left, lambda rows: as_text(rows.column("delayed_until"))),
+    Hold("delay", "held_delay", _delay_left, _delay_shown),
     Hold("quiet_hours_hold", "held_quiet_hours", _opens_after(QUIET), time_shown),
     Hold("send_window_hold", "held_window", _opens_after(WINDOW), time_shown),
 )

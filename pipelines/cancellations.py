@@ -5,9 +5,14 @@ Invariant: an event drops the messages of triggers that are not younger than its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timezone
+from typing import Any
 
-from pyspark.sql import Column, DataFrame
+import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.campaigns import Campaign
@@ -55,35 +60,52 @@ def _select(events: DataFrame, campaign: Campaign, rule: CancelRule, key: str) -
     )
 
 
-def join_cancellations(candidates: DataFrame, cancellations: DataFrame | None) -> DataFrame:
-    """Add `cancelled_by`: the event that drops the candidate, in words, the earliest of several; null when none does.
-    Grain unchanged. For few candidates: their customers are sent to the table."""
-    if cancellations is None:
-        return candidates.withColumn("cancelled_by", F.lit(None).cast("string"))
-    asked = candidates.select("campaign_id", "customer_id")
-    known = cancellations.join(F.broadcast(asked), on=["campaign_id", "customer_id"], how="left_semi")
-    entry = F.struct("occurred_at", "event_type", "event_id", "property", "value")
-    # Unique by (campaign_id, customer_id).
-    grouped = known.groupBy("campaign_id", "customer_id").agg(
-        F.array_sort(F.collect_set(entry)).alias("cancellations")
-    )
-    joined = candidates.join(F.broadcast(grouped), on=["campaign_id", "customer_id"], how="left")
-    first = F.get(F.filter(F.col("cancellations"), _applies), F.lit(0))
-    at = F.date_format(first["occurred_at"], "yyyy-MM-dd'T'HH:mm:ss'Z'")
-    said = F.concat_ws(" ", first["event_type"], first["event_id"], at)
-    return joined.withColumn("cancelled_by", F.when(first.isNotNull(), said)).drop("cancellations")
+def cancelled_by(candidates: pa.Table, cancellations: pa.Table) -> pa.Array:
+    """For each of a few candidates the event that drops it, in words, the earliest of several; null when none does.
+    `cancellations`: rows of the table, the epoch's own among them."""
+    events: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for event in cancellations.to_pylist():
+        events[event["campaign_id"], event["customer_id"]].append(event)
+    names = ("campaign_id", "customer_id", "occurred_at", "data")
+    rows = zip(*(candidates[name].to_pylist() for name in names), strict=True)
+    found = [_first(events.get((campaign, customer), ()), at, data) for campaign, customer, at, data in rows]
+    return pa.array(found, pa.string())
 
 
-def _applies(event: Column) -> Column:
-    is_later = event["occurred_at"] >= F.col("occurred_at")
-    own_value = F.call_function("get_json_object", F.col("data"), F.concat(F.lit("$."), event["property"]))
-    return is_later & (event["property"].isNull() | (event["value"] == own_value))
+def _first(events: Iterable[dict[str, Any]], occurred_at: datetime | None, data: str | None) -> str | None:
+    applying = [
+        (event["occurred_at"], event["event_type"], event["event_id"])
+        for event in events
+        if occurred_at is not None and event["occurred_at"] >= occurred_at and _is_about(event, data)
+    ]
+    if not applying:
+        return None
+    at, kind, event_id = min(applying)
+    return f"{kind} {event_id} {at.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def cancel_runs(candidates: DataFrame, pipelines: list[str]) -> DataFrame:
-    """Set `cancelled_by` for what runs of these pipelines have held. Grain unchanged."""
-    pipeline = F.concat_ws("-", F.lit("run"), "campaign_id", "source_id")
-    is_cancelled = (F.col("source") == "run") & pipeline.isin(*pipelines)
-    said = F.when(is_cancelled, F.concat(F.lit("the run was cancelled: "), pipeline))
-    earlier = F.col("cancelled_by") if "cancelled_by" in candidates.columns else F.lit(None).cast("string")
-    return candidates.withColumn("cancelled_by", F.coalesce(earlier, said))
+def _is_about(event: dict[str, Any], data: str | None) -> bool:
+    """Whether the candidate's data say of the event's property what the event says; always without a property."""
+    if event["property"] is None:
+        return True
+    fields = json.loads(data or "null")
+    own = fields.get(event["property"]) if isinstance(fields, dict) else None
+    if own is None or event["value"] is None:
+        return False
+    if isinstance(own, str):
+        return bool(event["value"] == own)
+    # Whoever wrote the event down has read its JSON: 1.50 may have become 1.5.
+    try:
+        said = json.loads(event["value"])
+    except ValueError:
+        return False
+    return bool(said == own and isinstance(said, bool) == isinstance(own, bool))
+
+
+def cancelled_with(candidates: pa.Table, pipelines: Collection[str]) -> pa.Array:
+    """For each candidate the run that it is of, in words, where that is one of these pipelines and so was cancelled."""
+    names = ("source", "campaign_id", "source_id")
+    rows = zip(*(candidates[name].to_pylist() for name in names), strict=True)
+    runs = [f"run-{campaign}-{run_id}" if source == "run" else None for source, campaign, run_id in rows]
+    said = [f"the run was cancelled: {run}" if run in pipelines else None for run in runs]
+    return pa.array(said, pa.string())

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.campaigns.keys import CONSENT_TOPICS
+from pipelines.decide.rows import whole_array
 from pipelines.decode import ORIGIN
+from pipelines.latest import latest, places
 from schemas.channels import CHANNEL_NAMES
 
 #: The customer event that records a choice; properties: channel, topic, granted.
@@ -62,41 +67,47 @@ def _is_readable(channel: Column, topic: Column, granted: Column) -> Column:
     return channel.isin(*CHANNEL_NAMES) & topic.isin(*CONSENT_TOPICS) & granted.isNotNull()
 
 
-def latest_changes(changes: DataFrame) -> DataFrame:
-    """The newest change; of two of the same moment the withdrawal. Grain: one row per (customer_id, channel, topic)."""
-    newest = F.max_by(F.struct("granted", "occurred_at"), F.struct("occurred_at", ~F.col("granted")))
-    grouped = changes.groupBy("customer_id", "channel", "topic").agg(newest.alias("newest"))
-    return grouped.select("customer_id", "channel", "topic", "newest.granted", "newest.occurred_at")
+def granted_of(candidates: pa.Table, changes: pa.Table, snapshot_as_of: datetime) -> pa.Array:
+    """For each candidate: true, false, or null when nobody ever recorded a choice.
 
-
-def join_consents(candidates: DataFrame, changes: DataFrame, snapshot_as_of: datetime) -> DataFrame:
-    """Add `granted`: true, false, or null when nobody ever recorded a choice. Grain unchanged.
-
-    `candidates` carries `customer`; `changes` is the overlay with the epoch's own events already in it."""
-    # Unique by (customer_id, channel, topic) after latest_changes.
-    overlay = latest_changes(changes).select(
-        "customer_id",
-        "channel",
-        F.col("topic").alias("consent_topic"),
-        F.col("granted").alias("changed_to"),
-        (F.col("occurred_at") > F.lit(snapshot_as_of)).alias("is_newer"),
+    `candidates` carries `customer`; `changes` are rows of the table, the epoch's own among them."""
+    is_withdrawal = pc.invert(changes["granted"])
+    said = latest(
+        changes.append_column("is_withdrawal", is_withdrawal), _ABOUT, ("occurred_at", "is_withdrawal")
     )
-    # An extract may hold both answers of one customer: nobody knows their order.
-    snapshot = F.when(_has_answered(granted=False), F.lit(False)).when(
-        _has_answered(granted=True), F.lit(True)
-    )
-    joined = candidates.join(F.broadcast(overlay), on=["customer_id", "channel", "consent_topic"], how="left")
-    granted = (
-        F.when(F.col("changed_to").isNull(), snapshot)
-        .when(F.col("is_newer"), F.col("changed_to"))
-        .when(~F.col("changed_to"), F.lit(False))
-        .otherwise(snapshot)
-    )
-    return joined.withColumn("granted", granted).drop("changed_to", "is_newer")
+    asked = [whole_array(candidates[name]) for name in ("customer_id", "channel", "consent_topic")]
+    found = places(asked, [whole_array(said[name]) for name in _ABOUT])
+    changed = whole_array(said["granted"]).take(found)
+    at = whole_array(said["occurred_at"]).take(found)
+    is_newer = pc.fill_null(pc.greater(at, pa.scalar(snapshot_as_of, at.type)), False)
+    is_withdrawn = pc.fill_null(pc.invert(changed), False)
+    return pc.if_else(is_newer, changed, pc.if_else(is_withdrawn, False, _in_snapshot(candidates)))
 
 
-def _has_answered(granted: bool) -> Column:
-    # Not by a lambda: Spark interprets those, at a quarter of what a run's candidates cost.
-    fields = {"channel": F.col("channel"), "topic": F.col("consent_topic"), "granted": F.lit(granted)}
-    answer = F.struct(*[value.alias(name) for name, value in fields.items()])
-    return F.array_contains(F.col("customer.consents"), answer)
+#: What a consent is about.
+_ABOUT = ("customer_id", "channel", "topic")
+
+
+def _in_snapshot(candidates: pa.Table) -> pa.Array:
+    """What the extract says of each candidate's channel and topic. It may hold both answers of one customer: nobody
+    knows their order."""
+    consents = pc.struct_field(whole_array(candidates["customer"]), "consents")
+    whose, answers = pc.list_parent_indices(consents), consents.flatten()
+    is_asked = pc.and_(
+        *(
+            pc.equal(pc.struct_field(answers, field), whole_array(candidates[name]).take(whose))
+            for field, name in (("channel", "channel"), ("topic", "consent_topic"))
+        )
+    )
+    granted = pc.struct_field(answers, "granted")
+    yes, no = (
+        _any_of(pc.and_(is_asked, said), whose, len(consents)) for said in (granted, pc.invert(granted))
+    )
+    return pc.if_else(no, False, pc.if_else(yes, True, pa.scalar(None, pa.bool_())))
+
+
+def _any_of(flags: pa.Array, whose: pa.Array, count: int) -> pa.Array:
+    """Whether any of the flags of each row is set; null is not."""
+    found = np.zeros(count, bool)
+    found[whose.filter(pc.fill_null(flags, False)).to_numpy()] = True
+    return pa.array(found)

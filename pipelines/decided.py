@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
 
 #: By what the ledger's rows are counted.
 COUNTED = ("stage", "campaign_id", "channel", "decision", "reason", "send_partition")
@@ -86,9 +85,7 @@ def count_few(rows: pa.Table) -> list[dict[str, Any]]:
     return list(grouped.rename_columns({"count_all": "count", "due_at_max": "last"}).to_pylist())
 
 
-def counted(rows: pa.Table | DataFrame, *by: str) -> list[dict[str, Any]]:
+def counted(rows: pa.Table, *by: str) -> list[dict[str, Any]]:
     """How many rows there are of each combination, as `count`."""
-    if isinstance(rows, DataFrame):
-        return [row.asDict() for row in rows.groupBy(*by).count().collect()]
     found = rows.select(by).group_by(list(by)).aggregate([([], "count_all")])
     return list(found.rename_columns({"count_all": "count"}).to_pylist())

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.house import Decide
 from pipelines.campaigns import Campaign
 from pipelines.campaigns.hours import NO_RULES
-from pipelines.cancellations import cancelling_types, join_cancellations, select_cancellations
+from pipelines.cancellations import cancelled_by, cancelling_types, select_cancellations
 from pipelines.consent import CONSENT_EVENT, select_consent_changes, select_unreadable_changes
 from pipelines.decode import select_dead_letters, select_events, select_triggers
 from pipelines.edges.manifests import Manifest
@@ -86,7 +88,6 @@ def make_epoch_work(
         suppression_changes=suppression_changes,
         cancellations=said.cancellations,
         dead_letters=reduce(DataFrame.unionByName, refused) if refused else None,
-        is_large=False,
         has_holds=ended is not None,
     )
 
@@ -111,8 +112,10 @@ def _end_waiting(events: DataFrame, said: _Said, holds: HoldReader, manifest: Ma
     erased = events.where(F.col("type") == ERASURE_EVENT).select("customer_id").distinct()
     customers = events.where(F.col("type").isin(*said.ends_waiting)).select("customer_id").distinct()
     waiting = select_open(table, release_pipeline(manifest.pipeline), customers)
-    marked = join_cancellations(waiting, said.cancellations).join(
-        F.broadcast(erased.withColumn("is_erased", F.lit(True))), on="customer_id", how="left"
-    )
-    is_ended = F.col("cancelled_by").isNotNull() | F.coalesce("is_erased", F.lit(False))
-    return marked.where(is_ended).drop("cancelled_by", "is_erased")
+    found = waiting.toArrow()
+    names = pa.array([row["customer_id"] for row in erased.collect()], pa.string())
+    is_ended = pc.is_in(found["customer_id"], value_set=names)
+    if said.cancellations is not None:
+        is_ended = pc.or_(is_ended, pc.is_valid(cancelled_by(found, said.cancellations.toArrow())))
+    ended = found.filter(is_ended)
+    return waiting.sparkSession.createDataFrame(ended) if ended.num_rows else None

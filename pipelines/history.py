@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow.compute as pc
 
 from conf.house import Decide
 from pipelines.campaigns import Campaign
 from pipelines.decide.policy import policy_row
-from pipelines.decide.rows import JOINED
+from pipelines.decide.rows import JOINED, whole_array
 from schemas.ddl import arrow_type
 
 #: The longest a period of the calendar can be, and a day for the recipient's zone.
@@ -73,40 +73,47 @@ SENT_COLUMNS = ("customer_id", "at", "campaign_id", "category", "channel", "mess
 _CAPPED = ("at", "campaign_id", "category", "channel", "message_id")
 
 
-def select_sent(ledger: DataFrame, since: datetime) -> DataFrame:
-    """The messages sent since that day. Grain: one row per decision."""
-    rows = ledger.where(F.col("decided_date") >= F.lit(since.date()))
-    sent = rows.where((F.col("stage") == "decide") & (F.col("decision") == "sent"))
-    # A message that did not render was not sent. Its row has another stage and the same id, and is a rare one.
-    stopped = rows.where(F.col("stage") == "render").select("decision_id")
-    left = sent.join(stopped, on="decision_id", how="left_anti")
-    return left.withColumnRenamed("decided_at", "at").select(*SENT_COLUMNS)
+#: Where those come from: what a run reads of the ledger's decisions to send.
+CAPPED_FROM = ("customer_id", "decision_id", "decided_at", *_CAPPED[1:])
 
 
-def join_sent(candidates: DataFrame, sent: DataFrame) -> DataFrame:
-    """Add `sent_before` as `pipelines.decide.caps` reads it, null for nothing. Grain unchanged."""
-    # Unique by customer_id.
-    grouped = sent.groupBy("customer_id").agg(F.collect_list(F.struct(*_CAPPED)).alias("sent_before"))
-    return candidates.join(grouped, on="customer_id", how="left")
+def sent_before(customer_ids: pa.Array, sent: pa.Table, stopped: pa.Table) -> pa.Array:
+    """`sent_before` of these customers' candidates as `pipelines.decide.caps` reads it, null for nothing. `sent`:
+    decisions to send, in the columns of `CAPPED_FROM`; `stopped`: those among them whose message did not render, which
+    was not sent then."""
+    is_stopped = pc.is_in(sent["decision_id"], value_set=whole_array(stopped["decision_id"]))
+    counted = sent.filter(pc.invert(is_stopped)).rename_columns({"decided_at": "at"})
+    return _by_customer(customer_ids, counted)
+
+
+def _by_customer(customer_ids: pa.Array, sent: pa.Table) -> pa.Array:
+    """The messages that were sent to each of these customers."""
+    kind = arrow_type(JOINED["sent_before"])
+    names = pc.unique(sent["customer_id"])
+    whose = pc.index_in(whole_array(sent["customer_id"]), value_set=names).to_numpy()
+    ordered = sent.select(_CAPPED).take(pa.array(np.argsort(whose, kind="stable"))).combine_chunks()
+    fields = [whole_array(ordered[field.name]).cast(field.type) for field in kind.value_type]
+    messages = pa.StructArray.from_arrays(fields, fields=list(kind.value_type))
+    starts = np.append(0, np.cumsum(np.bincount(whose, minlength=len(names)))).astype(np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(starts), messages).cast(kind)
+    return lists.take(pc.index_in(customer_ids, value_set=names))
 
 
 def attach_past(candidates: pa.Table, sent: pa.Table, asked: Asked, clock: datetime) -> pa.Table:
-    """Add `sent_before`, as `join_sent` does, and `entries`: the earlier messages of a campaign with a re-entry rule,
-    on whatever channel. Null for nothing; grain unchanged. Only triggered campaigns have re-entry rules, so that a run
-    needs none."""
-    before: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    """Add `sent_before`, and `entries`: the earlier messages of a campaign with a re-entry rule, on whatever channel.
+    Null for nothing; grain unchanged. `sent` in `SENT_COLUMNS`. Only triggered campaigns have re-entry rules, so that a
+    run needs none."""
+    ids = whole_array(candidates["customer_id"])
+    capped = sent.slice(0, 0)
+    if asked.caps is not None:
+        first = pa.scalar((clock - asked.caps).date())
+        capped = sent.filter(pc.greater_equal(sent["at"].cast(pa.date32()), first))
     entries: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for one in sent.to_pylist():
-        if asked.caps is not None and one["at"].date() >= (clock - asked.caps).date():
-            before[one["customer_id"]].append({name: one[name] for name in _CAPPED})
-        if one["campaign_id"] in asked.reentry:
-            told = {"sent_at": one["at"], "source_id": one["source_id"], "data": one["data"]}
-            entries[one["campaign_id"], one["customer_id"]].append(told)
-    keys = zip(*(candidates[name].to_pylist() for name in ("campaign_id", "customer_id")), strict=True)
-    columns = {
-        "sent_before": [before.get(name) for name in candidates["customer_id"].to_pylist()],
-        "entries": [entries.get(key) for key in keys],
-    }
-    for name, values in columns.items():
-        candidates = candidates.append_column(name, pa.array(values, arrow_type(JOINED[name])))
-    return candidates
+    for one in sent.filter(
+        pc.is_in(sent["campaign_id"], value_set=pa.array(asked.reentry, pa.string()))
+    ).to_pylist():
+        told = {"sent_at": one["at"], "source_id": one["source_id"], "data": one["data"]}
+        entries[one["campaign_id"], one["customer_id"]].append(told)
+    keys = zip(candidates["campaign_id"].to_pylist(), ids.to_pylist(), strict=True)
+    found = pa.array([entries.get(key) for key in keys], arrow_type(JOINED["entries"]))
+    return candidates.append_column("sent_before", _by_customer(ids, capped)).append_column("entries", found)

@@ -6,12 +6,15 @@ publisher and a foreign consumer can each compute it. Nothing here reads a clock
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 import zlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,6 +28,11 @@ SEPARATOR = "\x1f"
 
 #: Version nibble and variant bits as RFC 9562 sets them: the 17th hex digit keeps its two low bits.
 _VARIANT_FROM, _VARIANT_TO = "0123456789abcdef", "89ab89ab89ab89ab"
+
+#: Where the digits of a UUID's text are; all else are hyphens.
+_UUID_LENGTH = 36
+_HEX_PLACES = np.array([place for place in range(_UUID_LENGTH) if place not in (8, 13, 18, 23)])
+_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
 def uuid5(*parts: str) -> str:
@@ -50,6 +58,30 @@ def uuid5_column(*parts: Column) -> Column:
         F.lit("-"),
         F.substring(digest, 21, 12),
     )
+
+
+def uuid5_of(prefix: Sequence[str], *parts: pa.Array) -> pa.Array:
+    """The same as `uuid5` for each row, of parts that all rows share and of each row's own; a null part counts as the
+    empty string."""
+    texts = pc.binary_join_element_wise(*(pc.fill_null(part, "") for part in parts), SEPARATOR)
+    begun = hashlib.sha1(NAMESPACE.bytes + "".join(f"{part}{SEPARATOR}" for part in prefix).encode())
+    digests = []
+    for text in texts.cast(pa.binary()).to_pylist():
+        hashed = begun.copy()
+        hashed.update(text)
+        digests.append(hashed.digest())
+    return _as_uuids(np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 20)[:, :16].copy())
+
+
+def _as_uuids(digests: npt.NDArray[np.uint8]) -> pa.Array:
+    """Digests of 16 bytes as the text of UUIDs of version 5."""
+    digests[:, 6] = digests[:, 6] & 0x0F | 0x50
+    digests[:, 8] = digests[:, 8] & 0x3F | 0x80
+    texts = np.full((len(digests), _UUID_LENGTH), ord("-"), np.uint8)
+    texts[:, _HEX_PLACES[0::2]] = _HEX[digests >> 4]
+    texts[:, _HEX_PLACES[1::2]] = _HEX[digests & 0x0F]
+    offsets = np.arange(len(digests) + 1, dtype=np.int32) * _UUID_LENGTH
+    return pa.StringArray.from_buffers(len(digests), pa.py_buffer(offsets), pa.py_buffer(texts))
 
 
 def message_id_column(campaign_id: Column, source_id: Column, customer_id: Column, channel: Column) -> Column:

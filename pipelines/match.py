@@ -1,4 +1,4 @@
-"""Triggers, customer events and scheduled audiences become candidates: who is considered, for what, on which channel.
+"""Triggers and customer events become candidates, an audience rule says who its members are: who is considered.
 
 Invariant: nobody considered is lost. A trigger for an unknown campaign is still a candidate (without a channel), so
 that its exclusion is recorded. A replayed record makes the same `decision_id`. Does not decide anything.
@@ -40,8 +40,6 @@ _KEPT, _FIELDS = "kept-row", "declared-fields"
 
 #: What a candidate that is a hold brings beside: whether it is due, and which hold it is.
 HOLD_COLUMNS = ("is_due", "hold_id", "hold_due_at")
-#: What a candidate of a run brings beside: its customer, and the clause of the audience rule that it fails.
-RUN_COLUMNS = ("customer", "outside_of")
 
 #: The contract of candidates; grain: one row per decision_id.
 CANDIDATE_COLUMNS = (
@@ -167,64 +165,26 @@ def check_audience_rule(spark: SparkSession, campaign: Campaign) -> None:
         _keep_where(timed, campaign.audience.where, campaign, "audience.where")
 
 
-def match_audience(
-    audience: DataFrame,
-    digest: str,
-    campaign: Campaign,
-    run_id: str,
-    clock: Column,
-    house: Decide = NO_RULES,
-) -> DataFrame:
-    """A scheduled run: the members of the audience rule, each on every channel of the campaign.
-    Grain: one row per (customer, channel); `customer` is the whole snapshot row. A rule that records whom it leaves out
-    keeps everybody, with `outside_of`. Raises `InputError` for a rule that Spark does not understand."""
-    members, extra = audience, []
-    if campaign.audience and campaign.audience.record_outside:
-        members = audience.withColumn(CLOCK, clock)
-        extra = [outside_of(campaign.audience.where).alias("outside_of")]
-    elif campaign.audience:
-        timed = audience.withColumn(CLOCK, clock)
-        members = _keep_where(timed, campaign.audience.where, campaign, "audience.where")
-    rows = members.select(
-        "customer_id",
-        F.explode(F.array(*[F.lit(name) for name in campaign.channels])).alias("channel"),
-        F.struct(*audience.columns).alias("customer"),
-        *extra,
-    )
-    return as_run_candidates(rows, digest, campaign, run_id, clock, house)
-
-
-def as_run_candidates(
-    recipients: DataFrame,
-    digest: str,
-    campaign: Campaign,
-    run_id: str,
-    clock: Column,
-    house: Decide = NO_RULES,
-) -> DataFrame:
-    """Recipients (customer_id, channel, customer, maybe outside_of) as a run considers them. Grain unchanged."""
-    return recipients.select(
-        F.lit("run").alias("source"),
-        F.lit(run_id).alias("source_id"),
-        F.lit(campaign.campaign_id).alias("campaign_id"),
-        F.lit(digest).alias("campaign_version"),
-        F.lit(campaign.status).alias("campaign_status"),
-        F.lit(campaign.topic).alias("consent_topic"),
-        "channel",
-        "customer_id",
-        clock.alias("occurred_at"),
-        F.lit(None).cast("timestamp").alias("expires_at"),
-        F.lit("{}").alias("data"),
-        F.lit("run").alias("origin"),
-        F.lit(policy_text(campaign, house)).alias("policy"),
-        *[name for name in RUN_COLUMNS if name in recipients.columns],
-    )
+def select_members(audience: DataFrame, campaign: Campaign, clock: Column) -> DataFrame | None:
+    """The members of a scheduled campaign's audience rule, in the columns of `pipelines.considered.MEMBERS`, without a
+    channel; None when there is no rule. Grain: one row per customer. A rule that records whom it leaves out keeps
+    everybody, with `outside_of`. Raises `InputError` for a rule that Spark does not understand."""
+    if campaign.audience is None:
+        return None
+    rule = campaign.audience.where
+    timed, outside = audience.withColumn(CLOCK, clock), F.lit(None).cast("string")
+    if campaign.audience.record_outside:
+        outside = outside_of(rule)
+    else:
+        timed = _keep_where(timed, rule, campaign, "audience.where")
+    channel = F.lit(None).cast("string")
+    return timed.select("customer_id", channel.alias("channel"), outside.alias("outside_of"))
 
 
 def identify_candidates(candidates: DataFrame, pipeline: str, send_partitions: int) -> DataFrame:
-    """Give each candidate its ids and its shard; keeps what only some bring: `customer`, and what a hold says."""
+    """Give each candidate its ids and its shard; keeps what only holds bring."""
     ids = candidates.select("*", *_id_columns(pipeline, send_partitions))
-    extra = [name for name in (*RUN_COLUMNS, *HOLD_COLUMNS) if name in candidates.columns]
+    extra = [name for name in HOLD_COLUMNS if name in candidates.columns]
     return ids.select(*CANDIDATE_COLUMNS, *extra)
 
 

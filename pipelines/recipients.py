@@ -7,30 +7,23 @@ shuffles are pieces of Arrow (`pipelines.scatter`), never rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from pipelines.campaigns import CampaignSpec
-from pipelines.edges.few import session_like
-from pipelines.edges.scans import FilePart, TableScan
+from pipelines.edges.scans import TableScan
 from pipelines.edges.tables import Tables
 from pipelines.errors import InputError
 from pipelines.lanes import sort_to_publish
-from pipelines.scatter import PIECE_COLUMNS, Spread, gather, scatter
-
-Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+from pipelines.pieces import Side, Task, pieces_of
+from pipelines.scatter import Spread, gather
 
 #: Which order that is. Manifests pin it: a change of the order, of `Spread` or of the chunks makes it another number.
 PUBLISH_ORDER = 2
-
-_PART_COLUMNS = "side int, path string, size bigint, part int, parts int"
-#: Pieces that a task is given at a time: each may hold thousands of recipients.
-_SETTINGS = {"spark.sql.execution.arrow.maxRecordsPerBatch": "8"}
 
 
 @dataclass(frozen=True)
@@ -46,29 +39,8 @@ class Recipients:
         """Pieces of both, each at its send partition, those of a bucket together; `sent`: how many decisions."""
         sent_parts, _ = tables.parts(self.sent)
         customer_parts, customers = tables.parts(self.customers, self.version)
-        spread = Spread.of(max(sent, customers), send_partitions)
-        rows = [(0, *part) for part in sent_parts] + [(1, *part) for part in customer_parts]
-        session = session_like(spark, _SETTINGS)
-        return (
-            session.createDataFrame(rows, _PART_COLUMNS)
-            .repartition(max(1, len(rows)))
-            .mapInArrow(self._scatter(spread), PIECE_COLUMNS)
-            .repartitionById(send_partitions, F.col("send_partition"))
-            .sortWithinPartitions("bucket")
-        )
-
-    def _scatter(self, spread: Spread) -> Task:
-        scans = (self.sent, self.customers)
-
-        def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            for batch in batches:
-                for row in batch.to_pylist():
-                    side = row.pop("side")
-                    for found in scans[side].read(FilePart(**row)):
-                        if found.num_rows:
-                            yield scatter(found, side, spread)
-
-        return read
+        sides = (Side(self.sent, sent_parts), Side(self.customers, customer_parts))
+        return pieces_of(spark, sides, Spread.of(max(sent, customers), send_partitions))
 
     def arranged(self, task: Task, campaigns: Mapping[str, CampaignSpec]) -> Task:
         """The task, given the recipients of one send partition in the order in which they are published: bucket by

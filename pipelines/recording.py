@@ -8,7 +8,7 @@ are decided on the driver, those of a run on the executors, by the same function
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,20 +24,22 @@ from pyspark.sql import functions as F
 from conf import Settings
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
+from pipelines.considered import Considered
 from pipelines.decide import Unit, decide
 from pipelines.decide.frames import Finish, decide_frame
 from pipelines.decided import Decided, counted
+from pipelines.deciding import gather_run
 from pipelines.edges.datafiles import FILE_COLUMNS, FileTask
 from pipelines.edges.faultpoints import reach
-from pipelines.edges.known import know_few, know_many
+from pipelines.edges.known import know_few
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
-from pipelines.edges.rates import Rates
+from pipelines.edges.rates import Rates, free_at_of
 from pipelines.edges.recorded import count_unit, held_by_unit, unit_columns
 from pipelines.edges.turns import APP_ID, Turn, Turns
-from pipelines.history import Asked, asked_by, attach_past, join_sent, select_sent
+from pipelines.history import Asked, asked_by, attach_past
 from pipelines.holds import OPENED_FROM, closed_rows, open_rows
 from pipelines.work import Work
 from schemas.tables import Table, table
@@ -73,29 +75,33 @@ class Recorder:
 
         `is_new`: the manifest was pinned just now, so that nothing of the unit can have been recorded before."""
         asked = asked_by(campaigns, self.settings.decide)
+        # What a release sends had its place in the rate before.
+        rated = [] if manifest.pipeline == self.owner else [one for one in campaigns if one.rate]
         self._record_changes(unit, work)
         reach("after-consents")
-        decided: Decided | DataFrame | None = None
-        # Few candidates are worked out once, and not again in each join that they take part in.
-        candidates = work.candidates if work.is_large else work.candidates.toArrow()
-        if is_new or not self._is_recorded(manifest):
-            known = self._know(candidates, manifest, campaigns)
-            if asked.is_anything:
-                decided = self._decide_in_turn(unit, manifest, known, work, asked)
-            else:
-                decided = self._decide(unit, manifest, known, False, work, asked)
-                if not self._append_decisions(decided, manifest, f"{self.app_id}/decide", unit):
-                    # A second driver was first, and may have known less or more: its rows count.
-                    decided = None
-            reach("after-ledger")
-        # Many candidates are counted by Spark, while what was recorded of them is read and written by delta-rs.
+        given = work.candidates
+        candidates = given if isinstance(given, Considered) else given.toArrow()
+        decided: Decided | None = None
+        # Many candidates are counted by Spark beside all else.
         with ThreadPoolExecutor(1, thread_name_prefix="count") as pool:
-            considered = pool.submit(counted, candidates, "campaign_id", "channel")
-            if not isinstance(decided, Decided):
-                decided = self.recorded(manifest, work.is_large)
-            self._note_rates(manifest, campaigns, decided)
+            considered = pool.submit(_count, candidates)
+            if is_new or not self._is_recorded(manifest):
+                known = self._know(candidates, manifest, campaigns)
+                if asked.is_anything or rated:
+                    decided = self._decide_in_turn(unit, manifest, known, work, asked, rated)
+                else:
+                    made = self._decide(unit, manifest, known, work, asked)
+                    if self._append_decisions(made, manifest, f"{self.app_id}/decide", unit):
+                        decided = self._as_decided(made, manifest)
+                reach("after-ledger")
+            if decided is None:
+                # An earlier attempt has decided, or a second driver was first: its rows count.
+                decided = self.recorded(manifest, isinstance(candidates, Considered))
+                if rated:
+                    with self._turns().take():
+                        self._note_rates(rated, manifest, decided, {})
             if asked.may_hold or work.has_holds:
-                closed = candidates if work.has_holds else None
+                closed = candidates if isinstance(candidates, pa.Table) and work.has_holds else None
                 self.open_holds(unit, manifest, decided, closed)
             books.add_considered(considered.result())
         return decided
@@ -144,55 +150,70 @@ class Recorder:
         return self.lake.has_appended(LEDGER, own, manifest.unit) or not self.decisions(manifest).isEmpty()
 
     def _know(
-        self, candidates: DataFrame | pa.Table, manifest: Manifest, campaigns: list[Campaign]
-    ) -> DataFrame:
-        if isinstance(candidates, DataFrame):
-            return know_many(self.lake, candidates, manifest, campaigns)
-        return know_few(self.lake.spark, candidates, manifest, campaigns, self.memory)
+        self, candidates: pa.Table | Considered, manifest: Manifest, campaigns: list[Campaign]
+    ) -> pa.Table | Considered:
+        """Many candidates meet what is known of them at the tasks that decide."""
+        if isinstance(candidates, Considered):
+            return candidates
+        return know_few(candidates, manifest, campaigns, self.memory)
 
     def _decide(
         self,
         unit: int,
         manifest: Manifest,
-        known: DataFrame,
-        in_turn: bool,
+        known: pa.Table | Considered,
         work: Work,
         asked: Asked,
+        free_at: Mapping[str, datetime] | None = None,
     ) -> Decided | DataFrame:
-        """The decisions; in a turn the past is asked, as the ledger has it now. Many are a frame of the ledger's files:
-        asking for its rows makes the decisions and writes them."""
+        """The decisions. In a turn the past is asked, as the ledger has it now, and `free_at` says from when on rates
+        have room. Many decisions are a frame of the ledger's files: asking for its rows makes and writes them."""
         clock = manifest.decided_at
         about = Unit(manifest.pipeline, unit, clock, manifest.audience_version, work.policy)
-        if work.is_large:
-            if in_turn and asked.caps is not None:
-                ledger = self.lake.read(LEDGER, self.lake.version(LEDGER))
-                known = join_sent(known, select_sent(ledger, clock - asked.caps))
-            task = FileTask(self.settings.lake, LEDGER.name, _day(manifest))
-            return decide_frame(known, about, Finish(task, FILE_COLUMNS))
-        candidates = known.toArrow()
-        if in_turn:
-            names = candidates["customer_id"].combine_chunks()
-            sent = self.memory.sent.of(names, asked.since(clock))
-            candidates = attach_past(candidates, sent, asked, clock)
-        return Decided.few(decide(candidates, about), candidates.select(["customer_id", "customer"]))
+        if isinstance(known, Considered):
+            since = None if asked.caps is None else clock - asked.caps
+            free = (free_at or {}).get(known.scope.campaign_id)
+            tables, lake = self.lake.tables, self.settings.lake
+            pieces, decide_all = gather_run(
+                self.lake.spark, lake, tables, known, manifest, about, since, free
+            )
+            task = FileTask(lake, LEDGER.name, _day(manifest))
+            return decide_frame(pieces, decide_all, about, Finish(task, FILE_COLUMNS))
+        if asked.is_anything:
+            names = known["customer_id"].combine_chunks()
+            known = attach_past(known, self.memory.sent.of(names, asked.since(clock)), asked, clock)
+        if free_at:
+            known = known.append_column("rate_free_at", free_at_of(known, free_at))
+        return Decided.few(decide(known, about), known.select(["customer_id", "customer"]))
 
     def _decide_in_turn(
-        self, unit: int, manifest: Manifest, known: DataFrame, work: Work, asked: Asked
-    ) -> Decided | DataFrame | None:
-        """As `_decide`; None when somebody else has decided the unit meanwhile."""
+        self,
+        unit: int,
+        manifest: Manifest,
+        known: pa.Table | Considered,
+        work: Work,
+        asked: Asked,
+        rated: list[Campaign],
+    ) -> Decided | None:
+        """Decide and append while nobody else does; None when somebody else has decided the unit meanwhile."""
         while True:
             with self._turn(unit) as (turn, is_contested):
                 if is_contested and not self.decisions(manifest).isEmpty():
                     return None
-                decided = self._decide(unit, manifest, known, True, work, asked)
+                free_at = Rates(self.objects).free_at(rated)
+                made = self._decide(unit, manifest, known, work, asked, free_at)
                 reach("in-turn")
-                self._append_decisions(decided, manifest, APP_ID, turn.version)
-                is_ours = self._turns().is_latest(turn)
-            if is_ours:
-                return decided
+                self._append_decisions(made, manifest, APP_ID, turn.version)
+                if self._turns().is_latest(turn):
+                    decided = self._as_decided(made, manifest)
+                    self._note_rates(rated, manifest, decided, free_at)
+                    return decided
             # Taken over while it was slow: whether Delta has skipped the append, only the rows say.
             if not self.decisions(manifest).isEmpty():
                 return None
+
+    def _as_decided(self, made: Decided | DataFrame, manifest: Manifest) -> Decided:
+        return made if isinstance(made, Decided) else self.recorded(manifest, is_large=True)
 
     @contextmanager
     def _turn(self, unit: int) -> Iterator[tuple[Turn, bool]]:
@@ -205,16 +226,19 @@ class Recorder:
     def _turns(self) -> Turns:
         return Turns(self.objects, self.app_id.partition("/")[0], self.driver)
 
-    def _note_rates(self, manifest: Manifest, campaigns: list[Campaign], decided: Decided) -> None:
-        """Note how far the unit has used up delivery rates. What a release sends had its place before."""
-        rated = {campaign.campaign_id: campaign for campaign in campaigns if campaign.rate}
-        if not rated or manifest.pipeline == self.owner:
-            return
-        for campaign_id, messages, last in decided.placed(sorted(rated)):
+    def _note_rates(
+        self,
+        rated: list[Campaign],
+        manifest: Manifest,
+        decided: Decided,
+        free_at: Mapping[str, datetime],
+    ) -> None:
+        """Note, in a turn, how far the unit has used up delivery rates that had room from `free_at` on."""
+        campaigns = {campaign.campaign_id: campaign for campaign in rated}
+        for campaign_id, messages, last in decided.placed(sorted(campaigns)):
             clock = manifest.decided_at
-            free_at = manifest.rate_free_at.get(campaign_id, manifest.clock)
-            start = max(clock, datetime.fromisoformat(free_at))
-            Rates(self.objects).take(rated[campaign_id], start, messages, last)
+            start = max(clock, free_at.get(campaign_id, clock))
+            Rates(self.objects).take(campaigns[campaign_id], start, messages, last)
 
     def open_holds(
         self, unit: int, manifest: Manifest, decided: Decided, closed: pa.Table | None = None
@@ -239,6 +263,12 @@ class Recorder:
     def decisions(self, manifest: Manifest) -> DataFrame:
         """The ledger's rows of one unit of this pipeline."""
         return unit_rows(self.lake, manifest)
+
+
+def _count(candidates: pa.Table | Considered) -> list[dict[str, Any]]:
+    if isinstance(candidates, Considered):
+        return candidates.counts()
+    return counted(candidates, "campaign_id", "channel")
 
 
 def _day(manifest: Manifest) -> dict[str, str]:

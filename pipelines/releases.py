@@ -37,6 +37,5 @@ def make_release_work(
         candidates=identify_candidates(matched, manifest.pipeline, manifest.send_partitions),
         consent_changes=None,
         dead_letters=None,
-        is_large=False,
         has_holds=True,
     )

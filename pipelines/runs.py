@@ -11,9 +11,10 @@ from pyspark.sql import functions as F
 
 from conf.house import Decide
 from pipelines.campaigns import Campaign
+from pipelines.considered import Considered, RunScope
 from pipelines.decide.policy import policy_text
 from pipelines.edges.manifests import Manifest
-from pipelines.match import as_run_candidates, identify_candidates, match_audience
+from pipelines.match import select_members
 from pipelines.work import Work
 
 #: A run is one unit of its own pipeline.
@@ -39,15 +40,9 @@ def make_run_work(
     run_id: str, manifest: Manifest, versions: dict[str, Campaign], audience: DataFrame, house: Decide
 ) -> Work:
     """The work of one run; `versions` holds exactly one campaign."""
-    ((digest, campaign),) = versions.items()
-    members = match_audience(audience, digest, campaign, run_id, F.lit(manifest.decided_at), house)
-    return Work(
-        candidates=identify_candidates(members, manifest.pipeline, manifest.send_partitions),
-        consent_changes=None,
-        dead_letters=None,
-        is_large=True,
-        policy=policy_text(campaign, house),
-    )
+    ((_, campaign),) = versions.items()
+    members = select_members(audience, campaign, F.lit(manifest.decided_at))
+    return _work(run_id, manifest, versions, audience, members, house)
 
 
 def make_up_work(
@@ -60,17 +55,27 @@ def make_up_work(
     house: Decide,
 ) -> Work:
     """The work of a make-up run: `planned` (message_id, customer_id, channel; one row per message) without those that
-    are in `acknowledged` (message_id). They are considered as the first run did, so their message ids are the same."""
+    are in `acknowledged` (message_id). They are considered as the first run did, so their message ids are the same; who
+    is no longer in the snapshot is still considered."""
+    left = planned.join(acknowledged, on="message_id", how="left_anti")
+    members = left.select("customer_id", "channel", F.lit(None).cast("string").alias("outside_of"))
+    return _work(run_id, manifest, versions, audience, members, house)
+
+
+def _work(
+    run_id: str,
+    manifest: Manifest,
+    versions: dict[str, Campaign],
+    audience: DataFrame,
+    members: DataFrame | None,
+    house: Decide,
+) -> Work:
     ((digest, campaign),) = versions.items()
-    left = planned.join(acknowledged, on="message_id", how="left_anti").select("customer_id", "channel")
-    customers = audience.select("customer_id", F.struct(*audience.columns).alias("customer"))
-    # customer_id is unique in a snapshot; who is no longer in it is still considered.
-    recipients = left.join(customers, on="customer_id", how="left")
-    members = as_run_candidates(recipients, digest, campaign, run_id, F.lit(manifest.decided_at), house)
+    clock = manifest.decided_at
+    scope = RunScope.of(campaign, digest, run_id, manifest.pipeline, clock, manifest.send_partitions)
     return Work(
-        candidates=identify_candidates(members, manifest.pipeline, manifest.send_partitions),
+        candidates=Considered(scope, audience, members),
         consent_changes=None,
         dead_letters=None,
-        is_large=True,
         policy=policy_text(campaign, house),
     )

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import hashlib
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.decide.rows import whole_array
 from pipelines.decode import ORIGIN
+from pipelines.latest import latest, places
 from schemas.channels import CHANNEL_NAMES, CHANNELS
 from schemas.tables import table
 from schemas.tables.suppressions import CAUSES, KINDS
@@ -89,62 +93,65 @@ def _is_readable() -> Column:
     return fields["cause"].isin(*_GIVEN) & known
 
 
-def latest_suppressions(changes: DataFrame) -> DataFrame:
-    """What is suppressed now. Grain: one row per (kind, value), `entries` array<struct<channel, said>>."""
-    # Of two words of the same moment nobody knows the order: the stricter one counts.
-    order = F.struct(F.col("cause") == _ERASED, "occurred_at", "is_suppressed", "event_id")
-    newest = F.max_by(F.struct("is_suppressed", "cause", "occurred_at"), order)
-    current = changes.groupBy("kind", "value", "channel").agg(newest.alias("newest"))
-    at = F.date_format("newest.occurred_at", "yyyy-MM-dd'T'HH:mm:ss'Z'")
-    said = F.concat(F.col("newest.cause"), F.lit(" ("), F.col("kind"), F.lit("), "), at)
-    stands = current.where("newest.is_suppressed")
-    entry = F.struct("channel", said.alias("said"))
-    return stands.groupBy("kind", "value").agg(F.array_sort(F.collect_list(entry)).alias("entries"))
+class Suppressions:
+    """What is suppressed now, for any number of candidates."""
+
+    def __init__(self, changes: pa.Table) -> None:
+        """`changes`: rows of the table, the epoch's own among them."""
+        is_erasure = pc.equal(changes["cause"], _ERASED)
+        # Of two words of the same moment nobody knows the order: the stricter one counts.
+        order = ("is_erasure", "occurred_at", "is_suppressed", "event_id")
+        said = latest(changes.append_column("is_erasure", is_erasure), ("kind", "value", "channel"), order)
+        stands = said.filter(said["is_suppressed"])
+        at = pc.strftime(stands["occurred_at"].cast(_SECONDS, safe=False), "%Y-%m-%dT%H:%M:%SZ")
+        words = pc.binary_join_element_wise(stands["cause"], " (", stands["kind"], "), ", at, "")
+        told = stands.append_column("said", words)
+        self._by_kind = {kind: told.filter(pc.equal(told["kind"], kind)) for kind in KINDS}
+
+    def said_of(self, candidates: pa.Table) -> pa.Array:
+        """For each candidate what stands against writing, in words, such as "complaint (customer),
+        2026-03-01T09:00:00Z"; null when nothing does. `candidates` carries `customer`."""
+        found = pa.nulls(candidates.num_rows, pa.string())
+        for kind, stands in self._by_kind.items():
+            if stands.num_rows:
+                found = pc.coalesce(found, _said(stands, _values(kind, candidates), candidates))
+        return found
 
 
-def join_suppressions(candidates: DataFrame, changes: DataFrame | None, is_large: bool) -> DataFrame:
-    """Add `suppressed_by`: what stands against writing, in words, such as "complaint (customer), 2026-03-01T09:00:00Z";
-    null when nothing does. Grain unchanged.
-
-    `candidates` carries `customer`; `changes` is the table with the epoch's own changes already in it, None when
-    nothing was ever suppressed. Few candidates are sent to the table instead of the table to them."""
-    if changes is None:
-        return candidates.withColumn("suppressed_by", F.lit(None).cast("string"))
-    keys = _keys()
-    joined = candidates.select("*", *[key.alias(_key_name(kind)) for kind, key in keys.items()])
-    if not is_large:
-        asked = joined.select(F.explode(F.array(*map(_key_name, KINDS))).alias("value"))
-        changes = changes.join(F.broadcast(asked), on="value", how="left_semi")
-    latest = latest_suppressions(changes)
-    for kind in KINDS:
-        # (kind, value) is unique after latest_suppressions.
-        entries = latest.where(F.col("kind") == kind).select(
-            F.col("value").alias(_key_name(kind)), F.col("entries").alias(_entries_name(kind))
-        )
-        side = entries if is_large else F.broadcast(entries)
-        joined = joined.join(side, on=_key_name(kind), how="left")
-    said = F.coalesce(*[_said(F.col(_entries_name(kind))) for kind in KINDS])
-    helpers = [name(kind) for kind in KINDS for name in (_key_name, _entries_name)]
-    return joined.withColumn("suppressed_by", said).drop(*helpers)
+_SECONDS = pa.timestamp("s", tz="UTC")
 
 
-def _said(entries: Column) -> Column:
-    applies = F.filter(entries, lambda e: e["channel"].isNull() | (e["channel"] == F.col("channel")))
-    return F.when(F.size(applies) > 0, applies[0]["said"])
-
-
-def _keys() -> dict[str, Column]:
-    address = F.coalesce(
-        *[F.when(F.col("channel") == c.name, F.col(f"customer.{c.address_column}")) for c in CHANNELS]
+def _said(stands: pa.Table, values: pa.Array, candidates: pa.Table) -> pa.Array:
+    """What is said under these values, of every channel or else of the candidate's own."""
+    # The few that are asked for are hashed, and not the many that stand: a list may hold millions.
+    own = stands.filter(pc.is_in(stands["value"], value_set=values, skip_nulls=True)).combine_chunks()
+    is_general = pc.is_null(own["channel"])
+    general, special = own.filter(is_general), own.filter(pc.invert(is_general))
+    of_all = places([values], [whole_array(general["value"])])
+    of_own = places(
+        [values, whole_array(candidates["channel"])],
+        [whole_array(special["value"]), whole_array(special["channel"])],
     )
-    domain = F.when(address.contains("@"), F.lower(F.trim(F.substring_index(address, "@", -1))))
-    values = (customer_value(F.col("customer_id")), F.sha2(F.lower(F.trim(address)), 256), domain)
-    return dict(zip(KINDS, values, strict=True))
+    texts = (whole_array(general["said"]).take(of_all), whole_array(special["said"]).take(of_own))
+    return pc.coalesce(*(text.cast(pa.string()) for text in texts))
 
 
-def _key_name(kind: str) -> str:
-    return f"suppression-{kind}"
+def _values(kind: str, candidates: pa.Table) -> pa.Array:
+    """Under which value each candidate would be suppressed; null where there is none."""
+    if kind == "customer":
+        texts = candidates["customer_id"].to_pylist()
+    else:
+        texts = _addresses(candidates).to_pylist()
+    if kind == "domain":
+        texts = [None if text is None or "@" not in text else text.rpartition("@")[2] for text in texts]
+    return pa.array([None if text is None else suppressed_value(kind, text) for text in texts], pa.string())
 
 
-def _entries_name(kind: str) -> str:
-    return f"suppressions-{kind}"
+def _addresses(candidates: pa.Table) -> pa.Array:
+    """The address of each candidate's channel."""
+    customers, channels = whole_array(candidates["customer"]), whole_array(candidates["channel"])
+    found = pa.nulls(candidates.num_rows, pa.string())
+    for channel in CHANNELS:
+        is_asked = pc.fill_null(pc.equal(channels, channel.name), False)
+        found = pc.if_else(is_asked, pc.struct_field(customers, channel.address_column), found)
+    return found

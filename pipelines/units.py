@@ -29,7 +29,6 @@ from pipelines.edges.pauses import CampaignPauses
 from pipelines.edges.plans import PlanStore
 from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
-from pipelines.edges.rates import Rates
 from pipelines.edges.recorded import count_unit
 from pipelines.edges.tables import Tables
 from pipelines.edges.terms import driver_name
@@ -177,7 +176,6 @@ class UnitRunner:
             cancellations_version=self.lake.version(CANCELLATIONS),
             holds_version=self.lake.version(HOLDS),
             cancelled_runs=cancelled_pipelines(self.objects) if self.pipeline == self.recorder.owner else [],
-            rate_free_at=Rates(self.objects).free_at(map(self.campaigns.load, chosen.values())),
             ledger_version=self.lake.version(LEDGER),
             send_partitions=self.settings.stream.send_partitions,
             campaigns=chosen,

@@ -12,20 +12,18 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 
 from pipelines.campaigns import Campaign
+from pipelines.considered import Considered
 from pipelines.edges.manifests import Manifest
 
 
 @dataclass(frozen=True)
 class Work:
     """The candidates of a unit; for an epoch also its refused records, and what it changes before they are decided.
+    Those of an epoch or a release are few, and worked out on the driver; a run considers a whole audience."""
 
-    A run `is_large`: its candidates are the audience itself, each with its `customer`, so that they are neither
-    broadcast nor joined; and none repeats an earlier one, because the run id is part of the message id."""
-
-    candidates: DataFrame
+    candidates: DataFrame | Considered
     consent_changes: DataFrame | None
     dead_letters: DataFrame | None
-    is_large: bool
     suppression_changes: DataFrame | None = None
     cancellations: DataFrame | None = None
     #: Some candidates are open holds, which are closed by being decided.

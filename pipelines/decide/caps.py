@@ -33,6 +33,11 @@ Stopped: TypeAlias = dict[int, tuple[str, str]]
 
 CAPPED, LOST = "frequency_capped", "lost_to_priority"
 
+#: What is looked at of a contender.
+_ASKED = (
+    "customer_id", "campaign_id", "channel", "message_id", "decision_id", "occurred_at", "zone", "clock_of",
+    "sent_before",
+)  # fmt: skip
 #: What caps compare messages by.
 _NAMES = ("customer_id", "campaign_id", "category", "channel", "message_id")
 
@@ -96,8 +101,7 @@ def _contenders(groups: Sequence[Rows], verdicts: Verdicts) -> _Contenders:
         own = pc.indices_nonzero(
             pc.and_(pc.is_valid(rows.column("customer_id")), pc.is_valid(rows.column("zone")))
         )
-        names = ("customer_id", "campaign_id", "channel", "message_id", "decision_id", "occurred_at", "zone", "clock_of")
-        columns = {name: rows.column(name).take(own) for name in (*names, "sent_before")}
+        columns = {name: rows.column(name).take(own) for name in _ASKED}
         columns["category"] = pa.repeat(pa.scalar(rows.rule("category"), pa.string()), len(own))
         columns["rank"] = pa.repeat(-(rows.rule("priority") or 0), len(own))
         columns["row"] = pc.add(own.cast(pa.int64()), start)

@@ -27,8 +27,8 @@ _ZONE_FACTS = pa.struct([(name, TIMESTAMP if name == "opens_at" else pa.string()
 
 
 def add_times(rows: Rows) -> None:
-    """Compute `zone`, `clock_of` (the same as text, with a word on why it is not the customer's own), `shown` (the local
-    clock as text, null when no rule asks), `held_by`, `opens_at`, `excluded_by`, `deadline` and `delayed_until`."""
+    """Compute `zone`, `clock_of` (the same in words: why it is not the customer's own), `shown` (the local clock as
+    text, null when no rule asks), `held_by`, `opens_at`, `excluded_by`, `deadline` and `delayed_until`."""
     facts = map_distinct(lambda zone: _zone_facts(rows, zone), rows.customer("time_zone"), _ZONE_FACTS)
     for name in _SHOWN:
         rows.computed[name] = pc.struct_field(facts, name)

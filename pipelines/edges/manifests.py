@@ -35,8 +35,6 @@ class Manifest:
     suppressions_version: int = -1
     cancellations_version: int = -1
     holds_version: int = -1
-    #: By campaign with a delivery rate: from when on it has room.
-    rate_free_at: dict[str, str] = field(default_factory=dict)
     #: Of a release: the runs whose waiting messages are not sent any more.
     cancelled_runs: list[str] = field(default_factory=list)
     #: Campaigns of which nobody is sent anything for now, whatever their own status says.

@@ -1,16 +1,15 @@
 """Delivery rates across units: until when a campaign's messages have taken up its rate.
 
-Invariant: a unit reads where the earlier ones have got to when it is pinned, and writes where it has got to itself from
-its own decisions; starting it again writes the same.
+Invariant: a unit reads where the earlier ones have got to, decides, and writes where it has got to itself within one
+turn, so that of two units at once neither takes the other's place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
+import pyarrow as pa
 
 from pipelines.campaigns import Campaign
 from pipelines.edges.objects import ObjectStore
@@ -24,11 +23,11 @@ class Rates:
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
 
-    def free_at(self, campaigns: Iterable[Campaign]) -> dict[str, str]:
-        """For each campaign with a rate that has been used: from when on it has room (RFC 3339)."""
-        rated = [campaign.campaign_id for campaign in campaigns if campaign.rate]
-        found = {name: self._objects.read_json(_name(name)) for name in rated}
-        return {name: str(said["free_at"]) for name, said in found.items() if said}
+    def free_at(self, campaigns: Iterable[Campaign]) -> dict[str, datetime]:
+        """For each campaign whose rate has been used: from when on it has room."""
+        names = [campaign.campaign_id for campaign in campaigns]
+        found = {name: self._objects.read_json(_name(name)) for name in names}
+        return {name: datetime.fromisoformat(said["free_at"]) for name, said in found.items() if said}
 
     def take(self, campaign: Campaign, start: datetime, messages: int, last: datetime | None) -> None:
         """So many messages have a place from `start` on, the last of them at `last` unless all are sent at once."""
@@ -41,12 +40,10 @@ class Rates:
             self._objects.write_json(_name(campaign.campaign_id), {"free_at": end.isoformat()})
 
 
-def free_at_column(free_at: dict[str, str]) -> Column:
-    """`rate_free_at`, as `pipelines.decide.inputs` reads it."""
-    found = F.lit(None).cast("timestamp")
-    for name, at in sorted(free_at.items()):
-        found = F.when(F.col("campaign_id") == name, F.lit(datetime.fromisoformat(at))).otherwise(found)
-    return found
+def free_at_of(candidates: pa.Table, free_at: Mapping[str, datetime]) -> pa.Array:
+    """`rate_free_at` of each candidate, as `pipelines.decide.rows` describes it."""
+    found = [free_at.get(campaign_id) for campaign_id in candidates["campaign_id"].to_pylist()]
+    return pa.array(found, pa.timestamp("us", tz="UTC"))
 
 
 def _name(campaign_id: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_
+from operator import and_, eq, ge
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
@@ -45,12 +45,14 @@ class FilePart(NamedTuple):
 
 @dataclass(frozen=True)
 class TableScan:
-    """Reads columns of a table, of the rows in which those of `where` have these values; travels to the executors."""
+    """Reads columns of a table, of the rows in which those of `where` have these values, and those of `since` these or
+    greater ones; travels to the executors."""
 
     lake: Lake
     table: Table
     columns: tuple[str, ...]
     where: tuple[tuple[str, Any], ...] = ()
+    since: tuple[tuple[str, Any], ...] = ()
 
     @property
     def schema(self) -> pa.Schema:
@@ -71,6 +73,7 @@ class TableScan:
         actions = pa.table(opened.get_add_actions(flatten=True))
         sizes = dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
         asked = [(name, "=", value) for name, value in self.where]
+        asked += [(name, ">=", value) for name, value in self.since]
         parts = []
         for path in opened.to_pyarrow_dataset(file_pruning_predicate=asked or None).files:
             count = -(-sizes[path] // _PART_BYTES)
@@ -111,5 +114,10 @@ class TableScan:
 
     def _filter(self) -> Expression | None:
         # The value of a partition column is in the file's name, not in the file.
-        equal = [(name, value) for name, value in self.where if name not in self.table.partition_by]
-        return reduce(and_, [pc.field(name) == pa.scalar(value) for name, value in equal]) if equal else None
+        asked = [(eq, *pair) for pair in self.where] + [(ge, *pair) for pair in self.since]
+        own = [
+            holds(pc.field(name), pa.scalar(value))
+            for holds, name, value in asked
+            if name not in self.table.partition_by
+        ]
+        return reduce(and_, own) if own else None

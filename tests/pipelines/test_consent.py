@@ -5,15 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pyarrow as pa
 from chispa import assert_df_equality
 from pyspark.sql import SparkSession
 
-from pipelines.consent import (
-    join_consents,
-    latest_changes,
-    select_consent_changes,
-    select_unreadable_changes,
-)
+from pipelines.consent import granted_of, select_consent_changes, select_unreadable_changes
 from pipelines.decode import EVENTS, decode_records, select_events
 from schemas.tables import table
 from tests.builders import (
@@ -22,6 +18,7 @@ from tests.builders import (
     KAFKA_SCHEMA,
     NOW,
     Row,
+    arrow,
     audience_row,
     candidate_row,
     change_row,
@@ -71,11 +68,19 @@ CASES: tuple[tuple[str, list[Row] | None, list[tuple[bool, Any, str]], bool | No
 )
 
 
-def test_snapshot_and_what_came_since(spark: SparkSession) -> None:
+def granted(candidates: list[Row], changes: list[Row]) -> dict[str, bool | None]:
+    """By decision."""
+    asking = arrow(candidates, SCHEMA)
+    said = pa.Table.from_pylist(changes, table("consents").arrow_schema())
+    found = granted_of(asking, said, NOW)
+    return dict(zip(asking["decision_id"].to_pylist(), found.to_pylist(), strict=True))
+
+
+def test_snapshot_and_what_came_since() -> None:
     people = [(f"c-{number}", case) for number, case in enumerate(CASES)]
     candidates = [
-        candidate_row(decision_id=who, customer_id=who, customer=audience_row(who, consents=consents))
-        for who, (_, consents, _, _) in people
+        candidate_row(decision_id=case[0], customer_id=who, customer=audience_row(who, consents=case[1]))
+        for who, case in people
     ]
     changes = [
         change_row(who, granted=granted, occurred_at=at, event_id=event_id)
@@ -88,39 +93,39 @@ def test_snapshot_and_what_came_since(spark: SparkSession) -> None:
         change_row("c-2", channel="sms", occurred_at=NEWER),
         change_row("c-2", topic="marketing", occurred_at=NEWER),
     ]
-    expected = [{**row, "granted": case[3]} for row, (_, case) in zip(candidates, people, strict=True)]
-    found = join_consents(frame(spark, candidates, SCHEMA), frame(spark, changes, CONSENTS), NOW)
-    assert_df_equality(
-        found.select("decision_id", "granted").orderBy("decision_id"),
-        frame(spark, expected, "decision_id string, granted boolean").orderBy("decision_id"),
-        ignore_nullable=True,
-    )
-    assert sorted(found.columns) == sorted([*frame(spark, [], SCHEMA).columns, "granted"])
+    expected = {case[0]: case[3] for case in CASES}
+    assert granted(candidates, changes) == expected
+    # In whatever order the rows come.
+    assert granted(candidates[::-1], changes[::-1]) == expected
+    assert granted([], changes) == {}
 
 
-def test_a_candidate_without_customer_or_channel_stays(spark: SparkSession) -> None:
-    rows = [candidate_row(channel=None, consent_topic=None, customer=None)]
-    found = join_consents(frame(spark, rows, SCHEMA), frame(spark, [change_row()], CONSENTS), NOW)
-    assert [(row.decision_id, row.granted) for row in found.collect()] == [("d-1", None)]
-
-
-def test_the_newest_change_counts(spark: SparkSession) -> None:
-    changes = [
-        change_row(granted=True, occurred_at=NOW, event_id="e-9"),
-        change_row(granted=False, occurred_at=NOW + HOUR, event_id="e-1"),
-        change_row(channel="sms", granted=True),
+def test_each_row_is_asked_for_its_own_channel_and_topic() -> None:
+    answers = [consent("email", "reminders", False), consent("sms", "marketing", True)]
+    rows = [
+        candidate_row(
+            decision_id=f"{channel}/{topic}",
+            channel=channel,
+            consent_topic=topic,
+            customer=audience_row(consents=answers),
+        )
+        for channel in ("email", "sms")
+        for topic in ("reminders", "marketing")
     ]
-    expected = [
-        {"customer_id": "c-1", "channel": "email", "topic": "reminders", "granted": False, "at": NOW + HOUR},
-        {"customer_id": "c-1", "channel": "sms", "topic": "reminders", "granted": True, "at": NOW - HOUR},
-    ]
-    schema = "customer_id string, channel string, topic string, granted boolean, at timestamp"
-    assert_df_equality(
-        latest_changes(frame(spark, changes, CONSENTS)),
-        frame(spark, expected, schema).withColumnRenamed("at", "occurred_at"),
-        ignore_row_order=True,
-        ignore_nullable=True,
-    )
+    assert granted(rows, []) == {
+        "email/reminders": False,
+        "email/marketing": None,
+        "sms/reminders": None,
+        "sms/marketing": True,
+    }
+
+
+def test_a_candidate_without_customer_or_channel_stays() -> None:
+    nobody = candidate_row(channel=None, consent_topic=None, customer=None)
+    assert granted([nobody], [change_row()]) == {"d-1": None}
+    # Who is not in the snapshot may have said something since.
+    gone = candidate_row(customer=None)
+    assert granted([gone], [change_row(granted=True, occurred_at=NEWER)]) == {"d-1": True}
 
 
 #: Properties of consent events that do not say what changed.

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from conf import Settings
@@ -13,7 +14,7 @@ from conf.house import Decide, HouseCap
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.sent import SentMessages
 from pipelines.edges.tables import Tables
-from pipelines.history import SENT_COLUMNS, asked_by, attach_past, join_sent, select_sent
+from pipelines.history import CAPPED_FROM, SENT_COLUMNS, asked_by, attach_past, sent_before
 from schemas.tables import table
 from tests.builders import (
     CANDIDATE_SCHEMA,
@@ -22,7 +23,6 @@ from tests.builders import (
     arrow,
     candidate_row,
     event_campaign,
-    frame,
     ledger_row,
     make_campaign,
 )
@@ -67,14 +67,16 @@ def test_only_what_was_sent_counts_for_few_and_for_many(spark: SparkSession, set
     few = memory.of(pa.array(["c-1", "c-2", None]), NOW - 2 * DAY)
     assert few.column_names == list(SENT_COLUMNS)
     assert sorted(few["message_id"].to_pylist()) == ["m-1", "m-5"]
-    many = select_sent(lake.read(LEDGER), NOW - 2 * DAY).toArrow()
-    order = [("message_id", "ascending")]
-    assert few.sort_by(order).to_pylist() == many.sort_by(order).to_pylist()
+    ledger = pa.Table.from_pylist([*rows, correction], LEDGER.arrow_schema())
+    assert [sorted(one["message_id"] for one in found) for found in many(["c-1", "c-2"], ledger)] == [
+        ["m-1", "m-6"],
+        ["m-5"],
+    ]
     assert memory.of(pa.array(["c-2"]), NOW - 2 * DAY)["message_id"].to_pylist() == ["m-5"]
     assert sorted(memory.of(pa.array(["c-1"]), None)["message_id"].to_pylist()) == ["m-1", "m-6"]
 
 
-def test_the_past_is_attached_alike_to_few_and_to_many(spark: SparkSession) -> None:
+def test_the_past_is_attached_alike_to_few_and_to_many() -> None:
     sent = [
         decided(
             300, decision_id="d-1", campaign_id="delivered", channel="sms", source_id="e-1", data='{"o":1}'
@@ -92,8 +94,8 @@ def test_the_past_is_attached_alike_to_few_and_to_many(spark: SparkSession) -> N
     once = event_campaign(None, trigger={"event": "order.delivered", "reentry": "once"})
     asked = asked_by([once], Decide(frequency_caps=(HouseCap(at_most=1, per="3 days"),)))
     assert asked.since(NOW) is None
-    frames = frame(spark, sent, LEDGER.schema())
-    rows = select_sent(frames, NOW - 400 * DAY).toArrow()
+    ledger = pa.Table.from_pylist(sent, LEDGER.arrow_schema())
+    rows = ledger.rename_columns({"decided_at": "at"}).select(SENT_COLUMNS)
     few = attach_past(arrow(asking, CANDIDATE_SCHEMA), rows, asked, NOW)
     entries = dict(zip(few["decision_id"].to_pylist(), few["entries"].to_pylist(), strict=True))
     for name in "ab":  # on whatever channel
@@ -103,11 +105,15 @@ def test_the_past_is_attached_alike_to_few_and_to_many(spark: SparkSession) -> N
             ("e-3", "{}"),
         ]
     assert (entries["c"], entries["d"]) == (None, None)
-    many = join_sent(frame(spark, asking, CANDIDATE_SCHEMA), select_sent(frames, NOW - 3 * DAY)).toArrow()
+    before = few["sent_before"].to_pylist()
+    assert before == many([row["customer_id"] for row in asking], ledger.slice(1))
+    assert [len(found or ()) for found in before] == [3, 3, 3, 0]
 
-    def before(table: pa.Table) -> dict[str, list[str] | None]:
-        pairs = zip(table["decision_id"].to_pylist(), table["sent_before"].to_pylist(), strict=True)
-        return {name: sorted(map(str, found)) if found else None for name, found in pairs}
 
-    assert before(few) == before(many)
-    assert [len(found or ()) for found in before(few).values()] == [3, 3, 3, 0]
+def many(customer_ids: list[str], ledger: pa.Table) -> list[Any]:
+    """`sent_before` as a run's tasks make it of rows of the ledger."""
+    is_sent = pc.and_(pc.equal(ledger["stage"], "decide"), pc.equal(ledger["decision"], "sent"))
+    stopped = ledger.filter(pc.equal(ledger["stage"], "render"))
+    sent = ledger.filter(is_sent).select(CAPPED_FROM)
+    found: list[Any] = sent_before(pa.array(customer_ids), sent, stopped).to_pylist()
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 import zlib
 
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
@@ -17,6 +18,7 @@ from pipelines.identity import (
     send_partition_column,
     uuid5,
     uuid5_column,
+    uuid5_of,
 )
 
 TEXT = st.text(max_size=40)
@@ -82,3 +84,12 @@ def test_message_ids_and_shards_as_they_have_always_been(spark: SparkSession) ->
     assert found.id == uuid5("welcome", "t-1", "c-1", "email")
     assert found.without == uuid5("welcome", "t-1", "c-1", "")
     assert (found.seven, found.seven_more) == (0, 1)
+
+
+@given(st.lists(TEXT, max_size=2), st.lists(st.tuples(st.none() | TEXT, st.none() | TEXT), max_size=20))
+def test_ids_of_many_are_the_ids_of_each(
+    prefix: list[str], pairs: list[tuple[str | None, str | None]]
+) -> None:
+    columns = [pa.array([pair[side] for pair in pairs], pa.string()) for side in (0, 1)]
+    expected = [uuid5(*prefix, *(part or "" for part in pair)) for pair in pairs]
+    assert uuid5_of(prefix, *columns).to_pylist() == expected

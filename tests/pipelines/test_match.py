@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from conf import Decide, HouseCap
 from pipelines.campaigns import Campaign
+from pipelines.considered import MEMBERS
 from pipelines.decide.policy import policy_row, policy_text
 from pipelines.decode import EVENTS, TRIGGERS, decode_records, select_events, select_triggers
 from pipelines.errors import InputError
@@ -20,9 +21,9 @@ from pipelines.match import (
     CANDIDATE_COLUMNS,
     campaigns_frame,
     identify_candidates,
-    match_audience,
     match_events,
     match_triggers,
+    select_members,
 )
 from schemas.tables import table
 from tests.builders import (
@@ -185,20 +186,23 @@ def test_a_predicate_that_spark_does_not_understand_is_one_line(spark: SparkSess
     assert "\n" not in str(caught.value)
     audience = frame(spark, [audience_row()], table("audience").schema())
     with pytest.raises(InputError, match=r"^campaign 'letter' audience\.where: "):
-        match_audience(audience, "v1", scheduled_campaign(predicate), "r-1", F.lit(NOW))
+        select_members(audience, scheduled_campaign(predicate), F.lit(NOW))
 
 
-def test_a_run_considers_the_members_of_its_audience_rule_on_each_channel(spark: SparkSession) -> None:
+def members(spark: SparkSession, people: list[Row], campaign: Campaign) -> dict[str, tuple[Any, Any]]:
+    """Channel and failed clause of each member."""
+    selected = select_members(frame(spark, people, table("audience").schema()), campaign, F.lit(NOW))
+    assert selected is not None
+    assert [(f.name, f.type) for f in selected.toArrow().schema] == [(f.name, f.type) for f in MEMBERS]
+    return {row.customer_id: (row.channel, row.outside_of) for row in selected.collect()}
+
+
+def test_a_run_considers_the_members_of_its_audience_rule(spark: SparkSession) -> None:
     people = [audience_row("c-1"), audience_row("c-2", segments=None), audience_row("c-3", segments=["new"])]
-    audience = frame(spark, people, table("audience").schema())
     campaign = scheduled_campaign("array_contains(segments, 'loyal')", channels=["email", "sms"])
-    members = match_audience(audience, "v1", campaign, "r-1", F.lit(NOW))
-    assert matched(members) == [("run", "r-1", "letter", "v1", c, "c-1", "run") for c in ("email", "sms")]
-    rows = members.select("customer.*", "occurred_at").collect()
-    assert [row.asDict(recursive=True) | {"occurred_at": None} for row in rows] == [
-        row.asDict(recursive=True) | {"occurred_at": None} for row in audience.collect()[:1] * 2
-    ]
-    assert members.where(F.col("occurred_at") == F.lit(NOW)).count() == 2
+    assert members(spark, people, campaign) == {"c-1": (None, None)}
+    everybody = scheduled_campaign(audience=None)
+    assert select_members(spark.createDataFrame([], "customer_id string"), everybody, F.lit(NOW)) is None
 
 
 def test_a_rule_that_records_outsiders_keeps_everybody_with_the_clause_they_failed(
@@ -218,27 +222,17 @@ def test_a_rule_that_records_outsiders_keeps_everybody_with_the_clause_they_fail
         "c-5": ({"recent_orders": [ordered]}, late),
     }
     people = [audience_row(name, **changes) for name, (changes, _) in cases.items()]
-    audience = frame(spark, people, table("audience").schema())
     told, silent = (
-        scheduled_campaign(channels=["email", "sms"], audience={"where": rule, "record_outside": flag})
-        for flag in (True, False)
+        scheduled_campaign(audience={"where": rule, "record_outside": flag}) for flag in (True, False)
     )
-    rows = match_audience(audience, "v1", told, "r-1", F.lit(NOW))
-    candidates = identify_candidates(rows, "run-letter-r-1", 2)
-    found = {(row.customer_id, row.channel): row.outside_of for row in candidates.collect()}
-    assert found == {(who, c): clause for who, (_, clause) in cases.items() for c in ("email", "sms")}
-    # Whoever is inside is considered by the same ids, whether outsiders are recorded or not.
-    members = identify_candidates(
-        match_audience(audience, "v1", silent, "r-1", F.lit(NOW)), "run-letter-r-1", 2
-    )
-    ids = [row.decision_id for row in candidates.where("outside_of IS NULL").orderBy("decision_id").collect()]
-    assert [row.decision_id for row in members.orderBy("decision_id").collect()] == ids
+    assert members(spark, people, told) == {who: (None, clause) for who, (_, clause) in cases.items()}
+    assert members(spark, people, silent) == {"c-1": (None, None)}
     # One clause that is null where the whole is not true: a rule of one piece is its own clause.
     either = scheduled_campaign(
         audience={"where": "country = 'CH' OR segments IS NULL", "record_outside": True}
     )
-    clauses = match_audience(audience, "v1", either, "r-1", F.lit(NOW)).select("outside_of").distinct()
-    assert {row.outside_of for row in clauses.collect()} == {None, "country = 'CH' OR segments IS NULL"}
+    clauses = {clause for _, clause in members(spark, people, either).values()}
+    assert clauses == {None, "country = 'CH' OR segments IS NULL"}
 
 
 def test_ids_and_shards_of_candidates_whole(spark: SparkSession) -> None:

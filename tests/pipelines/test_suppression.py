@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from pipelines.decode import EVENTS, decode_records, select_events
 from pipelines.suppression import (
-    join_suppressions,
-    latest_suppressions,
+    Suppressions,
     select_suppression_changes,
     select_unreadable_suppressions,
     suppressed_value,
@@ -22,6 +21,7 @@ from tests.builders import (
     KAFKA_SCHEMA,
     NOW,
     Row,
+    arrow,
     audience_row,
     candidate_row,
     customer_schema,
@@ -95,52 +95,64 @@ CASES: tuple[tuple[str, list[Row], str | None], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("is_large", [False, True])
-def test_what_stands_against_writing(spark: SparkSession, is_large: bool) -> None:
+def said(candidates: list[Row], changes: list[Row]) -> dict[str, str | None]:
+    """What stands against writing, by decision."""
+    asking = arrow(candidates, SCHEMA)
+    told = Suppressions(pa.Table.from_pylist(changes, table("suppressions").arrow_schema()))
+    return dict(zip(asking["decision_id"].to_pylist(), told.said_of(asking).to_pylist(), strict=True))
+
+
+def test_what_stands_against_writing() -> None:
     candidates, changes, expected = [], [], {}
-    for number, (what, rows, said) in enumerate(CASES):
+    for number, (what, rows, words) in enumerate(CASES):
         who = f"c-{number}"
         person = audience_row(who, email=f"{who}@{who}.example.org")
         candidates.append(candidate_row(decision_id=what, customer_id=who, customer=person))
-        expected[what] = said
+        expected[what] = words
         for one in rows:
             text = one["text"].replace("{who}", who).replace("{WHO}", who.upper())
             rest = {name: value for name, value in one.items() if name not in ("kind", "text")}
             changes.append(suppression_row(one["kind"], text, **rest))
-    given = frame(spark, candidates, SCHEMA)
-    joined = join_suppressions(given, frame(spark, changes, SUPPRESSIONS), is_large)
-    assert joined.columns == [*given.columns, "suppressed_by"]
-    assert found(joined) == expected
+    assert said(candidates, changes) == expected
+    # In whatever order the rows come.
+    assert said(candidates[::-1], changes[::-1]) == expected
 
 
-def test_each_channel_has_its_address_and_nobody_is_lost_or_doubled(spark: SparkSession) -> None:
+def test_each_channel_has_its_address_and_nobody_is_lost_or_doubled() -> None:
     rows = [
         candidate_row(decision_id="d-1"),
         candidate_row(decision_id="d-2", channel="sms"),
         candidate_row(decision_id="d-3", channel=None),
         candidate_row(decision_id="d-4", customer_id="c-9", customer=None),
         candidate_row(decision_id="d-5", customer_id="c-8", customer=audience_row("c-8", email=None)),
+        candidate_row(decision_id="d-6", customer_id=None, customer=None),
     ]
-    said = [
+    changes = [
         suppression_row("address", "+12025550101"),
         suppression_row("customer", "c-9"),
         suppression_row("address", "+12025550101", cause="complaint", channel="sms"),
     ]
-    candidates, changes = frame(spark, rows, SCHEMA), frame(spark, said, SUPPRESSIONS)
-    assert found(join_suppressions(candidates, changes, False)) == {
+    assert said(rows, changes) == {
         "d-1": None,
         "d-2": "hard_bounce (address), 2026-03-01T08:30:00Z",
         "d-3": None,
         "d-4": "hard_bounce (customer), 2026-03-01T08:30:00Z",
         "d-5": None,
+        "d-6": None,
     }
-    assert set(found(join_suppressions(candidates, None, False)).values()) == {None}
+    assert set(said(rows, []).values()) == {None}
 
 
-def found(joined: DataFrame) -> dict[str, str | None]:
-    rows = joined.select("decision_id", "suppressed_by").collect()
-    assert len({row.decision_id for row in rows}) == len(rows)
-    return {row.decision_id: row.suppressed_by for row in rows}
+def test_of_several_the_customer_comes_before_the_address_and_every_channel_before_one() -> None:
+    changes = [
+        suppression_row("domain", "example.org", cause="manual"),
+        suppression_row("address", "c-1@example.org", cause="complaint", channel="email"),
+        suppression_row("address", "c-1@example.org", cause="manual", occurred_at=NOW - 9 * HOUR),
+        suppression_row(channel="sms", occurred_at=NOW + HOUR),
+    ]
+    assert said([candidate_row()], changes) == {"d-1": "manual (address), 2026-03-01T00:30:00Z"}
+    sms = candidate_row(channel="sms")
+    assert said([sms], changes) == {"d-1": "hard_bounce (customer), 2026-03-01T10:30:00Z"}
 
 
 def decoded(spark: SparkSession, *properties_by_type: tuple[str, Any]) -> DataFrame:
@@ -164,8 +176,8 @@ def test_events_become_rows_or_dead_letters(spark: SparkSession) -> None:
     )
     changes = select_suppression_changes(events, "triggered")
     assert changes.columns == list(SUPPRESSIONS.names)
-    said = {r.event_id: (r.channel, r.is_suppressed, r.cause) for r in changes.collect()}
-    assert said == {
+    told = {r.event_id: (r.channel, r.is_suppressed, r.cause) for r in changes.collect()}
+    assert told == {
         "e-0": (None, True, "complaint"),
         "e-1": ("email", False, "hard_bounce"),
         "e-2": (None, True, "erased"),
@@ -174,17 +186,3 @@ def test_events_become_rows_or_dead_letters(spark: SparkSession) -> None:
     refused = select_unreadable_suppressions(events).collect()
     assert sorted(r.offset for r in refused) == [3, 4, 5]
     assert {r.reason for r in refused} == {"missing_field"}
-
-
-def test_one_row_per_value_whatever_the_order(spark: SparkSession) -> None:
-    rows = [
-        suppression_row(channel="sms", occurred_at=NOW + HOUR),
-        suppression_row(),
-        suppression_row("domain", "example.org"),
-    ]
-    for order in (rows, rows[::-1]):
-        entries = latest_suppressions(frame(spark, order, SUPPRESSIONS)).collect()
-        assert sorted((r.kind, [e.channel for e in r.entries]) for r in entries) == [
-            ("customer", [None, "sms"]),
-            ("domain", [None]),
-        ]

@@ -1,0 +1,112 @@
+"""The tasks of a run decide: of each bucket of customers they put together what is known, and ask the gates.
+
+Invariant: the words about a customer that count are those of the tables as the manifest pins them, and of the ledger as
+it is in the run's turn; they are attached by the functions that an epoch's candidates meet. It reads tables and writes
+none: what becomes of the decisions is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from conf import Lake
+from pipelines.consent import granted_of
+from pipelines.considered import MEMBERS, Considered, RunScope
+from pipelines.decide import Unit
+from pipelines.decide.decisions import decide_unstaged
+from pipelines.decide.rows import CUSTOMER_FIELDS
+from pipelines.edges.manifests import Manifest
+from pipelines.edges.scans import TableScan
+from pipelines.edges.tables import Tables
+from pipelines.history import CAPPED_FROM, sent_before
+from pipelines.pieces import Side, pieces_of
+from pipelines.scatter import Spread, gather
+from pipelines.suppression import Suppressions
+from schemas.tables import table
+
+AUDIENCE, CONSENTS, SUPPRESSIONS, LEDGER = map(table, ("audience", "consents", "suppressions", "ledger"))
+
+#: Of the pinned snapshot.
+_CUSTOMERS = (*CUSTOMER_FIELDS, "consents")
+#: Of the words since.
+_CONSENTS = ("customer_id", "channel", "topic", "granted", "occurred_at")
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+
+@dataclass(frozen=True)
+class RunDecisions:
+    """Decides about the customers of one bucket after the other; travels to the executors. `free_at`: from when on the
+    campaign's delivery rate has room."""
+
+    scope: RunScope
+    unit: Unit
+    as_of: datetime
+    free_at: datetime | None
+    schemas: tuple[pa.Schema, ...]
+    suppressions: Side
+
+    def __call__(self, pieces: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+        """Grain: one row per decision_id, in the columns of `STAGED`."""
+        suppressed = Suppressions(_read(self.suppressions))
+        for customers, consents, sent, stopped, *members in gather(pieces, self.schemas):
+            candidates = self.scope.candidates(customers, members[0] if members else None)
+            if candidates.num_rows:
+                count, ids = candidates.num_rows, candidates["customer_id"].combine_chunks()
+                known = {
+                    "granted": granted_of(candidates, consents, self.as_of),
+                    "suppressed_by": suppressed.said_of(candidates),
+                    # The run id is part of the message id: none repeats an earlier one.
+                    "is_repeated": pa.repeat(False, count),
+                    "sent_before": sent_before(ids, sent, stopped),
+                    "rate_free_at": pa.repeat(pa.scalar(self.free_at, _TIMESTAMP), count),
+                }
+                for name, column in known.items():
+                    candidates = candidates.append_column(name, column)
+                yield decide_unstaged(candidates, self.unit)[0]
+
+
+def gather_run(
+    spark: SparkSession,
+    lake: Lake,
+    tables: Tables,
+    considered: Considered,
+    manifest: Manifest,
+    unit: Unit,
+    since: datetime | None,
+    free_at: datetime | None,
+) -> tuple[DataFrame, RunDecisions]:
+    """The pieces of all that a run's decisions depend on, and the task that decides about them. `since`: from which day
+    on earlier messages count, as the newest ledger has them; None when no rule asks for any."""
+    days = () if since is None else (("decided_date", since.date()),)
+    scans = (
+        (TableScan(lake, AUDIENCE, _CUSTOMERS), manifest.audience_version),
+        (TableScan(lake, CONSENTS, _CONSENTS), manifest.consents_version),
+        (TableScan(lake, LEDGER, CAPPED_FROM, (("stage", "decide"), ("decision", "sent")), days), None),
+        (TableScan(lake, LEDGER, ("customer_id", "decision_id"), (("stage", "render"),), days), None),
+    )
+    found = [
+        ([], 0) if scan.table is LEDGER and since is None else tables.parts(scan, version)
+        for scan, version in scans
+    ]
+    sides = [Side(scan, parts) for (scan, _), (parts, _) in zip(scans, found, strict=True)]
+    spread = Spread.of(found[0][1], manifest.send_partitions)
+    pieces = pieces_of(spark, sides, spread, considered.members)
+    suppressions = TableScan(lake, SUPPRESSIONS, SUPPRESSIONS.column_names)
+    pinned = manifest.suppressions_version
+    told = tables.parts(suppressions, pinned)[0] if pinned >= 0 else []
+    schemas = [side.scan.schema for side in sides] + ([] if considered.members is None else [MEMBERS])
+    deciding = RunDecisions(
+        considered.scope, unit, manifest.as_of, free_at, tuple(schemas), Side(suppressions, told)
+    )
+    return pieces, deciding
+
+
+def _read(side: Side) -> pa.Table:
+    rows = [batch for part in side.parts for batch in side.scan.read(part)]
+    # Files say of their own that a column is never null; what is read may be older than the column.
+    return pa.Table.from_batches(rows, rows[0].schema if rows else side.scan.schema)

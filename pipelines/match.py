@@ -167,11 +167,12 @@ def check_audience_rule(spark: SparkSession, campaign: Campaign) -> None:
 
 def select_members(audience: DataFrame, campaign: Campaign, clock: Column) -> DataFrame | None:
     """The members of a scheduled campaign's audience rule, in the columns of `pipelines.considered.MEMBERS`, without a
-    channel; None when there is no rule. Grain: one row per customer. A rule that records whom it leaves out keeps
+    channel; None when it is everybody. Grain: one row per customer. A rule that records whom it leaves out keeps
     everybody, with `outside_of`. Raises `InputError` for a rule that Spark does not understand."""
-    if campaign.audience is None:
-        return None
+    assert campaign.audience is not None  # a scheduled campaign has one
     rule = campaign.audience.where
+    if rule.strip().lower() == "true":
+        return None
     timed, outside = audience.withColumn(CLOCK, clock), F.lit(None).cast("string")
     if campaign.audience.record_outside:
         outside = outside_of(rule)

@@ -1,7 +1,8 @@
 """What the ledger says was sent, remembered by a driver: the past of a few customers without a scan of it.
 
-Invariant: the same messages count as for `pipelines.history.select_sent`: sent, and not stopped by their rendering.
-Held are the columns that caps and re-entry rules read, some 80 bytes a message, of the days that were asked for.
+Invariant: the same messages count as for a run (`pipelines.history.sent_before`): sent, and not stopped by their
+rendering. Held are the columns that caps and re-entry rules read, some 80 bytes a message, of the days that were asked
+for.
 """
 
 from __future__ import annotations

@@ -201,8 +201,9 @@ def test_a_run_considers_the_members_of_its_audience_rule(spark: SparkSession) -
     people = [audience_row("c-1"), audience_row("c-2", segments=None), audience_row("c-3", segments=["new"])]
     campaign = scheduled_campaign("array_contains(segments, 'loyal')", channels=["email", "sms"])
     assert members(spark, people, campaign) == {"c-1": (None, None)}
-    everybody = scheduled_campaign(audience=None)
-    assert select_members(spark.createDataFrame([], "customer_id string"), everybody, F.lit(NOW)) is None
+    for everybody in ("true", " TRUE\n"):
+        nobody = spark.createDataFrame([], "customer_id string")
+        assert select_members(nobody, scheduled_campaign(everybody), F.lit(NOW)) is None
 
 
 def test_a_rule_that_records_outsiders_keeps_everybody_with_the_clause_they_failed(

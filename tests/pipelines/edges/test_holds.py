@@ -192,6 +192,38 @@ def test_holds_are_released_while_nothing_arrives(workspace: Workspace, settings
     assert workspace.messages().total() == 1
 
 
+def test_of_two_runs_at_once_the_second_takes_its_places_behind_the_first(
+    workspace: Workspace, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.publish(scheduled_campaign(channels=["sms"], rate={"per_minute": 2}))
+    begun: list[str] = []
+
+    def overtake(point: str) -> None:
+        # The second run has pinned all that it pins when the first one decides.
+        if point == "after-consents" and not begun:
+            begun.append(point)
+            run_campaign(workspace.spark, settings, "letter", "first")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.recording.reach", overtake)
+        run_campaign(workspace.spark, settings, "letter", "second")
+    rows = (
+        workspace.ledger().where("decision IN ('sent', 'held')").select("source_id", "decided_at", "due_at")
+    )
+    turns = sorted((row.due_at or row.decided_at, row.source_id) for row in rows.collect())
+    assert [run for _, run in turns] == ["first"] * 4 + ["second"] * 4
+    # In no minute there are more than two.
+    assert all(
+        (after[0] - one[0]).total_seconds() >= 60 for one, after in zip(turns, turns[2:], strict=False)
+    )
+    free_at = workspace.objects.read_json("rates/letter.json")
+    # Whoever starts a run again writes down how far it got, and takes nothing back.
+    workspace.objects.delete("results/run-letter-first/run/000000000000.json")
+    run_campaign(workspace.spark, settings, "letter", "first")
+    assert workspace.objects.read_json("rates/letter.json") == free_at
+    workspace.check()
+
+
 def test_what_a_run_holds_the_stream_releases_until_the_run_is_cancelled(
     workspace: Workspace, settings: Settings, at: Any
 ) -> None:

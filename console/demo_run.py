@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console.demo_children import Children
 from console.demo_summary import show, summarize
 
 if TYPE_CHECKING:
@@ -33,10 +33,6 @@ SHORT_CUSTOMERS = 50_000
 SHORT_OPTIONS = "--driver-java-options -XX:TieredStopAtLevel=1"
 #: What the demo makes; nothing else in the output folder is touched.
 OUTPUTS = ("messages", "logs", "summary.json")
-
-
-class DemoError(Exception):
-    """A step of the demo failed; the message says which and where its log is."""
 
 
 class DemoRun:
@@ -60,23 +56,18 @@ class DemoRun:
                 note.append(f"{servers.kafka.bootstrap_servers}, {servers.s3.endpoint_url}")
             environment = {**os.environ, **servers.environment()}
             settings = conf.load("local", environ=environment)
-            malformed = self._prepare(settings, environment)
-            self._send(environment)
-            with self._step("reference sender") as note:
-                received = self._receive(environment)
-                note.append(f"{received['received']:,} messages")
+            if self.customers <= SHORT_CUSTOMERS:
+                environment["SPARK_SUBMIT_OPTIONS"] = SHORT_OPTIONS
+            children = stack.enter_context(Children(ROOT, environment, self.out / "logs"))
+            malformed = self._prepare(settings, children)
+            received = self._send(children)
             summary = summarize(settings, received, malformed, self.customers, time.monotonic() - self._began)
         show(summary, self.out)
         return summary
 
-    def _prepare(self, settings: Settings, environment: dict[str, str]) -> int:
+    def _prepare(self, settings: Settings, children: Children) -> int:
         """Audience, campaigns and traffic; returns how many malformed records were sent."""
-        from console.broker import send
         from examples.audience import write_extract
-        from examples.traffic import generate_traffic
-        from pipelines.campaigns import find_campaigns, load_folder
-        from pipelines.edges.campaign_store import CampaignStore
-        from pipelines.edges.objects import ObjectStore
 
         with self._step(f"raw extract of {self.customers:,} customers on S3") as note:
             extract = write_extract(
@@ -86,13 +77,28 @@ class DemoRun:
                 filesystem=filesystem(settings),
             )
             note.append(f"{extract.size_bytes / 1e6:.1f} MB")
-        with self._step("build_audience (Great Expectations, then promoted)"):
+        with self._step("build_audience (Great Expectations, then promoted), begun before these two"):
             uri = f"s3a://{settings.lake.bucket}/raw/customers"
-            self._run({"build_audience": self._job("build_audience", ["--extract", uri])}, environment)
+            children.start("build_audience", self._job("build_audience", "--extract", uri))
+            self._publish_campaigns(settings)
+            malformed = self._produce_traffic(settings)
+            children.finish("build_audience")
+        return malformed
+
+    def _publish_campaigns(self, settings: Settings) -> None:
+        from pipelines.campaigns import find_campaigns, load_folder
+        from pipelines.edges.campaign_store import CampaignStore
+        from pipelines.edges.objects import ObjectStore
+
         with self._step("campaigns published") as note:
             store = CampaignStore(ObjectStore(settings.lake))
             loaded = [load_folder(folder) for folder in find_campaigns(CAMPAIGNS)]
             note.append(", ".join(f"{c.campaign_id} {store.publish(c)[:8]}" for c in loaded))
+
+    def _produce_traffic(self, settings: Settings) -> int:
+        from console.broker import send
+        from examples.traffic import generate_traffic
+
         with self._step("triggers and customer events to Kafka") as note:
             traffic = generate_traffic(self.customers, self.seed, datetime.now(timezone.utc))
             send(settings, ((r.topic, r.key, r.value) for r in traffic.records))
@@ -102,53 +108,26 @@ class DemoRun:
             )
         return traffic.malformed
 
-    def _send(self, environment: dict[str, str]) -> None:
-        """The stream and the run at the same time: two drivers on one lake, as in production."""
-        jobs = {
-            "send_triggered": ["--available-now"],
-            "send_campaign": ["--campaign", SCHEDULED, "--run-id", RUN_ID],
-        }
-        with self._step(f"send_triggered (--available-now) beside send_campaign {SCHEDULED}"):
-            self._run({name: self._job(name, arguments) for name, arguments in jobs.items()}, environment)
-
-    def _receive(self, environment: dict[str, str]) -> dict[str, Any]:
+    def _send(self, children: Children) -> dict[str, Any]:
+        """The stream and the run at the same time, two drivers on one lake, and the sender that takes what they commit:
+        all as in production. Returns what the sender counted."""
         folder = self.out / "messages"
-        command = [sys.executable, "-m", "senders.reference", "--out", str(folder), "--until-idle", "2"]
-        self._run({"sender": command}, environment)
-        received: dict[str, Any] = json.loads((folder / "received.json").read_text(encoding="utf-8"))
+        with self._step(f"send_triggered (--available-now) beside send_campaign {SCHEDULED}"):
+            children.start("send_triggered", self._job("send_triggered", "--available-now"))
+            children.start(
+                "send_campaign", self._job("send_campaign", "--campaign", SCHEDULED, "--run-id", RUN_ID)
+            )
+            sender = [sys.executable, "-m", "senders.reference", "--out", str(folder.resolve())]
+            children.start("sender", [*sender, "--until-closed"])
+            children.finish("send_triggered", "send_campaign")
+        with self._step("reference sender, begun with them: the rest") as note:
+            children.finish("sender")
+            received: dict[str, Any] = json.loads((folder / "received.json").read_text(encoding="utf-8"))
+            note.append(f"{received['received']:,} messages")
         return received
 
-    def _job(self, job: str, arguments: list[str]) -> list[str]:
+    def _job(self, job: str, *arguments: str) -> list[str]:
         return [str(ROOT / "spark-submit.sh"), job, "--", *arguments]
-
-    def _run(self, commands: dict[str, list[str]], environment: dict[str, str]) -> None:
-        """Run the commands side by side to their ends; whatever interrupts the demo ends them too."""
-        if self.customers <= SHORT_CUSTOMERS:
-            environment = {**environment, "SPARK_SUBMIT_OPTIONS": SHORT_OPTIONS}
-        running: dict[str, subprocess.Popen[bytes]] = {}
-        try:
-            for name, command in commands.items():
-                with self._log(name).open("wb") as log:
-                    running[name] = subprocess.Popen(
-                        command, env=environment, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-                    )
-            codes = {name: process.wait() for name, process in running.items()}
-        except BaseException:
-            for process in running.values():
-                process.terminate()
-            for process in running.values():
-                process.wait()
-            raise
-        for name, code in codes.items():
-            if code != 0:
-                text = self._log(name).read_text(encoding="utf-8", errors="replace")
-                last = " ".join(text.strip().splitlines()[-1:])
-                raise DemoError(f"{name} ended with exit code {code}: {last} (whole log: {self._log(name)})")
-
-    def _log(self, name: str) -> Path:
-        path = self.out / "logs" / f"{name}.log"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
 
     @contextmanager
     def _step(self, what: str) -> Iterator[list[str]]:

@@ -42,7 +42,7 @@ USER_ERRORS: tuple[tuple[str, str], ...] = (
     ("conf.spark", "JarsMissingError"),
     ("embedded.errors", "EmbeddedError"),
     ("console.broker", "BrokerError"),
-    ("console.demo_run", "DemoError"),
+    ("console.demo_children", "DemoError"),
     ("console.produce", "InvalidLinesError"),
     ("pipelines.campaigns.errors", "CampaignError"),
     ("pipelines.edges.objects", "StorageError"),

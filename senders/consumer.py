@@ -44,10 +44,12 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Until:
-    """When to stop by itself: after `idle_s` seconds at the end of all partitions, or `count` messages."""
+    """When to stop by itself: after `idle_s` seconds at the end of all partitions, after `count` messages, or with all
+    that was committed before `ended` was set."""
 
     idle_s: float | None = None
     count: int | None = None
+    ended: threading.Event | None = None
 
 
 def consume(
@@ -96,6 +98,8 @@ def _run(
             return
         if records or not source.is_at_end:
             idle_since = time.monotonic()
+        elif until.ended is not None and until.ended.is_set() and source.has_read_all():
+            return
         elif until.idle_s is not None and time.monotonic() - idle_since >= until.idle_s:
             source.check_broker()  # silence of a broker that is gone is not the end of the log
             return
@@ -109,7 +113,7 @@ class _Source:
         # What goes wrong is reported once, by us, not by librdkafka's own log too.
         self.connection: dict[str, str | int | bool] = {**settings.kafka.librdkafka(), "log_level": 2}
         self._assigned: set[tuple[str, int]] = set()
-        self._at_end: set[tuple[str, int]] = set()
+        self._at_end: dict[tuple[str, int], int] = {}
         options: dict[str, str | int | bool] = {
             **self.connection,
             "group.id": group,
@@ -136,7 +140,21 @@ class _Source:
     @property
     def is_at_end(self) -> bool:
         """Whether every assigned partition was read to its last committed record."""
-        return bool(self._assigned) and self._assigned <= self._at_end
+        return bool(self._assigned) and self._assigned <= self._at_end.keys()
+
+    def has_read_all(self) -> bool:
+        """Whether what the broker has committed by now was read. An end that was reached may be an old one: what came
+        since need not be fetched yet."""
+        try:
+            return all(self._committed_end(place) <= offset for place, offset in self._at_end.items())
+        except KafkaException as problem:
+            raise SenderError(
+                f"Kafka at {self.servers} does not say where its topics end: {problem.args[0].str()}"
+            ) from None
+
+    def _committed_end(self, place: tuple[str, int]) -> int:
+        _, end = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=BROKER_TIMEOUT_S)
+        return int(end)
 
     def check_broker(self) -> dict[str, str]:
         """Kafka's id of each topic; SenderError when no broker answers or a topic is missing."""
@@ -174,7 +192,7 @@ class _Source:
                 record = _raw(message)
                 records.append(record)
                 size += len(record.value or b"")
-                self._at_end.discard((record.topic, record.partition))
+                self._at_end.pop((record.topic, record.partition), None)
             if time.monotonic() > deadline or (records and self.is_at_end):
                 break
         return records
@@ -205,7 +223,7 @@ class _Source:
         error = message.error()
         assert error is not None
         if error.code() == KafkaError._PARTITION_EOF:
-            self._at_end.add((str(message.topic()), int(message.partition() or 0)))
+            self._at_end[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0)
         elif error.fatal() or not error.retriable():
             raise SenderError(f"Kafka at {self.servers}: {error.str()}")
 

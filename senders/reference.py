@@ -151,7 +151,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         summary = run(
             load(options.env),
             options.out,
-            until=Until(options.until_idle, options.until_count),
+            until=Until(
+                options.until_idle, options.until_count, input_end() if options.until_closed else None
+            ),
             stop=stop,
             emails_max=options.emails,
             sender=options.sender,
@@ -167,6 +169,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     sys.stdout.write(render(summary) + "\n")
     return 0
+
+
+def input_end() -> threading.Event:
+    """Set when standard input ends: by then whoever holds it has nothing more for the topics, or is gone."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        # Not by sys.stdin: a thread that waits with its lock in hand breaks the end of the process.
+        while os.read(0, 4096):
+            pass
+        ended.set()
+
+    threading.Thread(target=follow, daemon=True).start()
+    return ended
 
 
 def render(summary: Mapping[str, Any]) -> str:
@@ -194,6 +210,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--env", default="local", help="environment of conf/ (default: local)")
     parser.add_argument(
         "--until-idle", type=float, metavar="SECONDS", help="stop when all is read and nothing comes"
+    )
+    parser.add_argument(
+        "--until-closed", action="store_true", help="stop when standard input has ended and all is read"
     )
     parser.add_argument("--until-count", type=int, metavar="N", help="stop after N distinct messages")
     parser.add_argument(

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,6 +104,46 @@ def test_until_count(settings: Settings, tmp_path: Path) -> None:
     summary = run(settings, tmp_path, until=Until(count=10), group="until-count")
     assert totals(summary) == (10, 0, 0, 0)
     assert time.monotonic() - started < 10
+
+
+def test_told_that_no_more_will_come_it_asks_the_broker_for_the_end(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """What was committed a moment before it was told, and not fetched yet, is not left behind."""
+    publish(settings, [record("sms", ["s-1"])])
+
+    class Ended(threading.Event):
+        asked = 0
+
+        def is_set(self) -> bool:
+            self.asked += 1
+            if self.asked == 1:
+                publish(settings, [record("email", ["late-1"]), record("push", ["late-2"])])
+                publish(settings, [record("email", ["never-1"])], commit=False)
+            return True
+
+    ended = Ended()
+    summary = run(settings, tmp_path, until=Until(ended=ended), group="ended")
+    assert totals(summary) == (3, 0, 0, 0)
+    assert ended.asked > 1
+
+
+def test_its_input_ends_and_so_does_it(
+    settings: Settings, environment: dict[str, str], tmp_path: Path
+) -> None:
+    publish(settings, [record("sms", ["s-1", "s-2"])])
+    command = [sys.executable, "-m", "senders.reference", "--out", str(tmp_path), "--group", "closed"]
+    process = subprocess.Popen(
+        [*command, "--until-closed"], env={**os.environ, **environment}, stdin=subprocess.PIPE
+    )
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=4)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert json.loads((tmp_path / "received.json").read_text("utf-8"))["received"] == 2
 
 
 def test_sigterm_ends_it_with_a_summary(

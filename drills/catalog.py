@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from drills import clocks, disks, executors, kills, points, sending, servers
+from drills import clocks, disks, executors, kills, points, ruled, sending, servers
 from drills.outcome import Outcome
 from drills.stage import Stage
 from drills.trial import KINDS, Trial
-from pipelines.edges.faultpoints import POINTS, RULED_POINTS, WORKER_POINTS
+from pipelines.edges.faultpoints import POINTS, WORKER_POINTS
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,13 @@ def _at_point(kind: str, point: str) -> Drill:
     name = f"{kind}-{point}"
     # A stream dies in its second epoch, and in the middle of an epoch's transactions.
     nth = 2 if kind == "stream" or point in WORKER_POINTS else 1
-    return Drill(
-        name,
-        f"kill -9 of the driver at {point}; restarted with other settings",
-        lambda stage, _random, _options: points.die_at_point(stage, name, kind, point, nth),
-    )
+
+    def run(stage: Stage, _random: Random, _options: Options) -> Outcome:
+        if point in ruled.DYING:
+            return ruled.DYING[point](stage, name, kind, nth)
+        return points.die_at_point(stage, name, kind, point, nth)
+
+    return Drill(name, f"kill -9 of the driver at {point}; restarted with other settings", run)
 
 
 def _each_kind(
@@ -81,8 +83,7 @@ def _run(suffix: str, about: str, run: Callable[[Stage, str, Random], Outcome]) 
 
 DRILLS: tuple[Drill, ...] = (
     *[_undisturbed(kind) for kind in KINDS],
-    # The campaigns of the drills have no caps and hold nothing; their points are tried in tests/pipelines/edges.
-    *[_at_point(kind, point) for point in POINTS if point not in RULED_POINTS for kind in KINDS],
+    *[_at_point(kind, point) for point in POINTS for kind in KINDS],
     _stream(
         "lost-commit", "Spark's commit and the result are deleted", lambda s, n, _: points.lose_commit(s, n)
     ),

@@ -10,7 +10,7 @@ import io
 import json
 import threading
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -37,6 +37,8 @@ class Planned:
     considered: Counter[tuple[str, ...]]
     #: Decisions that have more than one row of a stage.
     doubled: int
+    #: As `considered`, of those whose message was held.
+    held: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
 
 class Ledger:
@@ -58,11 +60,9 @@ class Ledger:
         sent = Counter(row["message_id"] for row in decided if row["decision"] == "sent")
         return Planned(
             messages=Counter({one: count for one, count in sent.items() if one not in corrected}),
-            considered=Counter(
-                (row["source_id"], row["campaign_id"], row["customer_id"], row["channel"] or "")
-                for row in decided
-            ),
+            considered=Counter(map(_about, decided)),
             doubled=sum(count - 1 for count in stages.values()),
+            held=Counter(_about(row) for row in decided if row["decision"] == "held"),
         )
 
     def _rows(self, pipeline: str) -> list[dict[str, Any]]:
@@ -83,3 +83,7 @@ class Ledger:
             self._files[path] = table.filter(pc.is_valid(table["decision_id"]))
         elif "remove" in action:
             self._files.pop(unquote(action["remove"]["path"]), None)
+
+
+def _about(row: dict[str, Any]) -> tuple[str, ...]:
+    return row["source_id"], row["campaign_id"], row["customer_id"], row["channel"] or ""

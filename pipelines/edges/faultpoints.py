@@ -30,8 +30,6 @@ POINTS: tuple[str, ...] = (
     "before-result",
     "after-result",
 )
-#: Reached only where campaigns have caps or re-entry rules, and where they can hold.
-RULED_POINTS: tuple[str, ...] = ("in-turn", "after-holds")
 #: Reached within a publishing task: of a run on a Python worker, of an epoch on the driver.
 WORKER_POINTS: tuple[str, ...] = ("mid-publish", "after-commit")
 #: kill: this process. kill-job: the driver with its JVM, from wherever it is asked; on a cluster, from a worker, the

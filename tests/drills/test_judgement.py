@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
+from typing import TypeGuard
 
 import pytest
 
@@ -11,6 +13,9 @@ from drills.catalog import DRILLS
 from drills.outcome import Outcome, compare
 from drills.plan import Planned
 from drills.report import document, page
+from drills.trial import KINDS
+from pipelines.edges.faultpoints import POINTS
+from tests.guards.rules import python_files
 
 
 def planned(*ids: str, doubled: int = 0) -> Planned:
@@ -91,3 +96,16 @@ def test_names_are_unique_and_fit_a_pipeline() -> None:
     names = [drill.name for drill in DRILLS]
     assert len(set(names)) == len(names)
     assert all(len(name) < 60 and name.replace("-", "").isalnum() and name == name.lower() for name in names)
+
+
+def test_every_point_that_is_reached_has_a_name_and_a_drill_of_each_kind() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in python_files("pipelines")]
+    calls = [node for source in sources for node in ast.walk(ast.parse(source)) if _is_reach(node)]
+    reached = {ast.literal_eval(call.args[0]) for call in calls}
+    assert reached == set(POINTS)
+    drilled = {drill.name for drill in DRILLS}
+    assert {f"{kind}-{point}" for kind in KINDS for point in reached} <= drilled
+
+
+def _is_reach(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "reach"

@@ -45,7 +45,10 @@ USER_ERRORS: tuple[tuple[str, str], ...] = (
     ("console.demo_children", "DemoError"),
     ("console.produce", "InvalidLinesError"),
     ("pipelines.campaigns.errors", "CampaignError"),
+    ("pipelines.edges.letters", "OtherReplayError"),
     ("pipelines.edges.objects", "StorageError"),
+    ("pipelines.edges.progress", "ProgressUnreadableError"),
+    ("pipelines.edges.transactions", "PublishError"),
     ("pipelines.errors", "InputError"),
     ("pipelines.errors", "ServerError"),
 )

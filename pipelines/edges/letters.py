@@ -25,7 +25,7 @@ from confluent_kafka.admin import AdminClient
 from pipelines.dead_letters import TOPIC
 from pipelines.edges.progress import TOPIC as PROGRESS
 from pipelines.edges.progress import read_markers
-from pipelines.edges.transactions import PublishTarget, Record, TransactionalProducer
+from pipelines.edges.transactions import ProducerFencedError, PublishTarget, Record, TransactionalProducer
 from pipelines.errors import InputError, ServerError
 
 _PIPELINE = "dead-letters-replay"
@@ -66,6 +66,21 @@ class Wanted:
             and (self.reason is None or letter.headers.get("reason") == self.reason)
             and (self.source_topic is None or letter.headers.get("source_topic") == self.source_topic)
             and (self.since_ms is None or letter.at_ms >= self.since_ms)
+        )
+
+
+class OtherReplayError(Exception):
+    """Another replay has fenced this one, which had sent back `sent` letters; of one more chunk it cannot know."""
+
+    def __init__(self, sent: int) -> None:
+        super().__init__(sent)
+        self.sent = sent
+
+    def __str__(self) -> str:
+        return (
+            "another replay of dead letters began while this one was at work, or this one stood still for longer than "
+            f"publish.transaction_timeout_ms, and was stopped: {self.sent:,} records were sent back by then. Nothing "
+            "was lost or doubled. Start it again when the other has ended: it sends what is left."
         )
 
 
@@ -172,7 +187,7 @@ class Replayer:
 
     def replay(self, letters: Iterator[Letter], fixed: bytes | None = None) -> tuple[int, int]:
         """Send them back, with the value `fixed` in place of their own; how many were, and how many had been before.
-        Raises `InputError` for a letter of no input topic, `PublishError` and `FencedError`."""
+        Raises `InputError` for a letter of no input topic, `PublishError` and `OtherReplayError`."""
         sent, skipped, size = 0, 0, 0
         waiting: list[Letter] = []
         for letter in letters:
@@ -182,16 +197,20 @@ class Replayer:
             waiting.append(letter)
             size += len(letter.value or b"")
             if len(waiting) == _CHUNK_LETTERS or size >= _CHUNK_BYTES:
-                sent += self._commit(waiting, fixed)
+                sent = self._commit(waiting, fixed, sent)
                 waiting, size = [], 0
-        return sent + self._commit(waiting, fixed), skipped
+        return self._commit(waiting, fixed, sent), skipped
 
-    def _commit(self, letters: Sequence[Letter], fixed: bytes | None) -> int:
+    def _commit(self, letters: Sequence[Letter], fixed: bytes | None, sent: int) -> int:
+        """How many were sent back with these, and `sent` before."""
         if letters:
             records = [self._record(letter, fixed) for letter in letters]
-            self._producer.commit([*records, *[self._marker(letter) for letter in letters]])
+            try:
+                self._producer.commit([*records, *[self._marker(letter) for letter in letters]])
+            except ProducerFencedError:
+                raise OtherReplayError(sent) from None
             self._done.update(self._key(letter) for letter in letters)
-        return len(letters)
+        return sent + len(letters)
 
     def _record(self, letter: Letter, fixed: bytes | None) -> Record:
         source = letter.headers.get("source_topic", "")

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -139,6 +140,40 @@ def test_a_replay_that_is_killed_is_finished_by_the_next(
     (line,) = carillon(environment, "replay", "--all")
     assert line == f"{1_100 - done:,} records sent back, {done:,} had been before"
     assert Counter(record.value() for record in came_back(settings)) == Counter(names)
+
+
+@pytest.mark.parametrize(("fault", "done"), [("mid-publish:freeze:2", 500), ("after-commit:freeze:2", 1_000)])
+def test_of_two_replays_the_later_goes_on_and_the_earlier_ends(
+    settings: Settings, environment: dict[str, str], tmp_path: Path, fault: str, done: int
+) -> None:
+    names = [f"{number}".encode() for number in range(1_100)]
+    put_aside(settings, *[(TRIGGERS, "not_json", name) for name in names])
+    mark = tmp_path / "mark"
+    earlier = start_replay(environment, CARILLON_FAULT=fault, CARILLON_FAULT_MARK=str(mark))
+    ends = time.monotonic() + 120.0
+    while not mark.exists():
+        assert earlier.poll() is None
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    (line,) = carillon(environment, "replay", "--all")
+    assert line == f"{1_100 - done:,} records sent back, {done:,} had been before"
+    earlier.send_signal(signal.SIGCONT)
+    out, complaint = earlier.communicate(timeout=120.0)
+    assert (earlier.returncode, out) == (2, ""), complaint
+    said = complaint.splitlines()[-1]  # before it, librdkafka tells of the fence in its own way
+    assert said.startswith("carillon: another replay of dead letters began while this one was at work")
+    assert f"{done:,} records were sent back by then. Nothing was lost or doubled. Start it again" in said
+    assert Counter(record.value() for record in came_back(settings)) == Counter(names)
+
+
+def start_replay(environment: dict[str, str], **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "console.main", "dead-letters", "replay", "--all"],
+        env={**os.environ, **environment, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,9 @@ def rerender(
     pipeline: Annotated[
         str | None, typer.Option(help="Which of several times it was sent; default: the last.")
     ] = None,
+    links_of_now: Annotated[
+        bool, typer.Option("--links-of-now", help="Links as now, where their settings have changed since.")
+    ] = False,
     env: Annotated[str, typer.Option(help="Environment of conf/.")] = "local",
 ) -> None:
     """Print a message as it was sent, from the ledger, the campaign's bundle and the pinned snapshot."""
@@ -32,7 +35,7 @@ def rerender(
     from pipelines.edges.rerender import rerender as make
     from pipelines.errors import InputError
 
-    payload = make(load(env), message_id, pipeline)
+    payload = make(load(env), message_id, pipeline, links_of_now)
     if part is not None:
         message = json.loads(payload)
         if not isinstance(message.get(part), str):

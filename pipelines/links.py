@@ -129,3 +129,14 @@ def link_settings(links: Links) -> LinkSettings:
         track_base_url=links.track_base_url,
         signing_key=links.signing_key.get_secret_value().encode(),
     )
+
+
+def describe_links(links: LinkSettings) -> dict[str, str]:
+    """What a link is made of, as `Links` names it: equal for two settings when they make equal links. In place of the
+    key stands a fingerprint, which is no link's signature."""
+    return {
+        "signing_key": _signature(links.signing_key, _framed("fingerprint"))[:16],
+        "unsubscribe_base_url": links.unsubscribe_base_url,
+        "preferences_base_url": links.preferences_base_url,
+        "track_base_url": links.track_base_url,
+    }

@@ -33,7 +33,7 @@ from pipelines.edges.recorded import count_unit
 from pipelines.edges.tables import Tables
 from pipelines.edges.terms import driver_name
 from pipelines.fuse import FuseCounter
-from pipelines.links import link_settings
+from pipelines.links import describe_links, link_settings
 from pipelines.match import check_conditions
 from pipelines.publication import Publication
 from pipelines.publishing import PublishPlan
@@ -182,6 +182,7 @@ class UnitRunner:
             paused=self._pauses.of(chosen),
             messages_per_transaction=self.settings.publish.messages_per_transaction,
             publish_order=PUBLISH_ORDER,
+            links=describe_links(self._links),
         )
 
     def publish(

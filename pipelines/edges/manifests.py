@@ -39,6 +39,8 @@ class Manifest:
     cancelled_runs: list[str] = field(default_factory=list)
     #: Campaigns of which nobody is sent anything for now, whatever their own status says.
     paused: list[str] = field(default_factory=list)
+    #: What the links of its messages are made of; see `describe_links`. Nothing depends on it but `rerender`.
+    links: dict[str, str] = field(default_factory=dict)
 
     @property
     def decided_at(self) -> datetime:

@@ -1,12 +1,14 @@
 """One message rendered again, byte for byte: ledger row, campaign bundle and the customer's pinned snapshot row.
 
 Invariant: the bytes are made by the functions that made them for the topic; only the reading of the row differs, as
-one message is not worth a Spark session. What retention has removed is named. Links are signed with the key of now, and
-lead where they lead now: with other settings than then, links differ.
+one message is not worth a Spark session. What retention has removed is named. Links are made with the settings of now:
+a message that has links, of a unit that had pinned other settings, is refused, or shown with the links of now.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +16,11 @@ import pyarrow as pa
 
 from conf import Settings
 from pipelines.edges.campaign_store import CampaignStore, MissingBundleError
+from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.tables import Tables, literal
 from pipelines.errors import InputError
-from pipelines.links import link_settings
+from pipelines.links import LinkSettings, describe_links, link_settings
 from pipelines.messages import compile_campaign
 from pipelines.publishing import PUBLISHED_COLUMNS
 from schemas.tables import table
@@ -30,30 +33,79 @@ _COLUMNS = (
     "decision",
     "reason",
     "pipeline",
+    "unit",
     "audience_version",
     "decided_at",
 )
 
 
-def rerender(settings: Settings, message_id: str, pipeline: str | None = None) -> bytes:
+def rerender(
+    settings: Settings, message_id: str, pipeline: str | None = None, with_links_of_now: bool = False
+) -> bytes:
     """The message's JSON, as it stands in its send batch. `pipeline` chooses where a make-up run has sent it again;
-    else it is the last time. Raises `InputError` when it was not sent, or something it was made of is gone."""
+    else it is the last time. Raises `InputError` when it was not sent, when something it was made of is gone, or when
+    its links were made with other settings, unless `with_links_of_now`."""
     row = _find(Tables(settings.lake), message_id, pipeline)
+    objects = ObjectStore(settings.lake)
     try:
-        campaign = CampaignStore(ObjectStore(settings.lake)).load(row["campaign_version"])
+        campaign = CampaignStore(objects).load(row["campaign_version"])
     except MissingBundleError as error:
         raise InputError(f"message {message_id} cannot be rendered again: {error}") from None
     customer = _customer(settings, row)
     types = {field.name: field.type for field in LEDGER.arrow_schema()}
     columns = {name: pa.array([row[name]], types[name]) for name in PUBLISHED_COLUMNS}
     batch = pa.RecordBatch.from_pydict({**columns, "customer": customer})
-    assembled = compile_campaign(campaign, link_settings(settings.links)).assemble(row["channel"], batch)
-    for failure in assembled.failures:
-        raise InputError(
-            f"message {message_id} was sent and does not render now: {failure.reason}: {failure.detail}. Was it sent "
-            "by another version of Carillon?"
-        )
-    return bytes(assembled.payloads[0].as_py())
+
+    def render(links: LinkSettings) -> bytes:
+        assembled = compile_campaign(campaign, links).assemble(row["channel"], batch)
+        for failure in assembled.failures:
+            raise InputError(
+                f"message {message_id} was sent and does not render now: {failure.reason}: {failure.detail}. Was it "
+                "sent by another version of Carillon?"
+            )
+        return bytes(assembled.payloads[0].as_py())
+
+    links = link_settings(settings.links)
+    if not with_links_of_now:
+        _check_links(links, _pinned_links(ManifestStore(objects), row), message_id, render)
+    return render(links)
+
+
+def _check_links(
+    links: LinkSettings, pinned: dict[str, str], message_id: str, render: Callable[[LinkSettings], bytes]
+) -> None:
+    """Raises `InputError` when the message was made with other links; `render` makes it with those given."""
+    now = describe_links(links)
+    differ = [name for name in now if pinned.get(name, now[name]) != now[name]]
+    others: dict[str, Any] = dict.fromkeys(differ, "https://other.invalid/")
+    if "signing_key" in others:
+        others["signing_key"] = links.signing_key + b"."
+    # A message without such links is the same whatever the settings are.
+    if not differ or render(links) == render(replace(links, **others)):
+        return
+    said = [
+        "links.signing_key was another key"
+        if name == "signing_key"
+        else f"links.{name} was '{pinned[name]}' and is '{now[name]}'"
+        for name in differ
+    ]
+    variables = [f"CARILLON_LINKS__{name.upper()}" for name in differ]
+    raise InputError(
+        f"message {message_id} cannot be rendered byte for byte: its links were made with other settings. "
+        f"{'; '.join(said)}. Set {' and '.join(variables)} as then, for this command alone; or take "
+        "--links-of-now, which shows all else as it was sent."
+    )
+
+
+def _pinned_links(manifests: ManifestStore, row: dict[str, Any]) -> dict[str, str]:
+    """What the unit that sent the message has pinned of its links; nothing where its manifest is gone, or older than
+    this."""
+    for incarnation in manifests.incarnations(row["pipeline"]):
+        manifest = manifests.find(f"{row['pipeline']}/{incarnation}", row["unit"])
+        # The clock tells units of one number apart, as in the ledger.
+        if manifest is not None and manifest.decided_at == row["decided_at"]:
+            return manifest.links
+    return {}
 
 
 def _find(tables: Tables, message_id: str, pipeline: str | None) -> dict[str, Any]:

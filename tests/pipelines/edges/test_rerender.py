@@ -106,6 +106,35 @@ def test_what_retention_has_removed_is_named(workspace: Workspace) -> None:
         rerender(workspace.settings, message_id)
 
 
+def test_links_that_were_made_with_other_settings_are_named(
+    workspace: Workspace, environment: dict[str, str]
+) -> None:
+    workspace.publish(scheduled_campaign(channels=["email", "push"]))
+    run_campaign(workspace.spark, workspace.settings, "letter", workspace.run_id)
+    sent = {
+        record.topic(): message["message_id"]
+        for record in records(workspace)
+        for message in json.loads(record.value())["messages"]
+    }
+    mail, push = sent["email.send-batches"], sent["push.send-batches"]
+    then = rerender(workspace.settings, mail)
+    rotated = {**environment, "CARILLON_LINKS__SIGNING_KEY": "another-key-of-more-than-32-characters"}
+    with pytest.raises(InputError, match=r"byte for byte: .* links\.signing_key was another key\.") as caught:
+        carillon(rotated, "rerender", mail)
+    assert "Set CARILLON_LINKS__SIGNING_KEY as then, for this command alone" in str(caught.value)
+    moved = {**rotated, "CARILLON_LINKS__UNSUBSCRIBE_BASE_URL": "https://new.example.org/u"}
+    with pytest.raises(
+        InputError, match=r"unsubscribe_base_url was 'http.*' and is 'https://new\.example\.org/u'"
+    ):
+        carillon(moved, "rerender", mail)
+    shown = carillon(rotated, "rerender", mail, "--links-of-now")
+    assert shown != then
+    assert set(json.loads(shown)) == set(json.loads(then))
+    # What has no link is what it was, and so is everything with the settings of then.
+    assert carillon(moved, "rerender", push) == rerender(workspace.settings, push)
+    assert carillon(environment, "rerender", mail) == then
+
+
 def test_a_recall_names_who_was_sent_it_and_tells_the_senders(
     workspace: Workspace, environment: dict[str, str]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class InputError(Exception):
     """What the user named does not exist or does not fit; the message says what, where, found, allowed and the mend."""
@@ -16,3 +18,12 @@ FILE_GONE = (
 
 class ServerError(Exception):
     """A server did not answer as needed; the message says which and what to check."""
+
+
+#: delta-rs colours its errors and breaks their lines, whether anybody looks at a terminal or not.
+_ADORNED = re.compile(r"\x1b\[[0-9;]*m|↳")
+
+
+def one_line(error: Exception, most: int = 300) -> str:
+    """What the error says, for a message of one line: so many characters at most."""
+    return " ".join(_ADORNED.sub(" ", str(error)).split())[:most]

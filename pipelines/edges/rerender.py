@@ -19,7 +19,7 @@ from pipelines.edges.campaign_store import CampaignStore, MissingBundleError
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.tables import Tables, literal
-from pipelines.errors import InputError
+from pipelines.errors import InputError, one_line
 from pipelines.links import LinkSettings, describe_links, link_settings
 from pipelines.messages import compile_campaign
 from pipelines.publishing import PUBLISHED_COLUMNS
@@ -156,7 +156,7 @@ def _customer(settings: Settings, row: dict[str, Any]) -> pa.StructArray:
             raise
         raise InputError(
             f"message {row['message_id']} cannot be rendered again: version {version} of the audience, which it was "
-            f"made from, cannot be read; retention has removed it or some of its files ({str(error)[:200]})."
+            f"made from, cannot be read; retention has removed it or some of its files ({one_line(error, 200)})."
         ) from None
     if not found:
         raise InputError(

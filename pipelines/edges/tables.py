@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from conf import Lake
 from pipelines.ahead import ahead
-from pipelines.errors import FILE_GONE, InputError, ServerError
+from pipelines.errors import FILE_GONE, InputError, ServerError, one_line
 from schemas.tables import Table
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def explained(lake: Lake, table: Table) -> Iterator[None]:
         if gone := _GONE.search(str(error)):
             raise InputError(FILE_GONE.format(f"s3a://{lake.bucket}/{gone.group(1)}")) from None
         raise ServerError(
-            f"the table '{table.name}' in {lake.root} cannot be used: {str(error)[:300]}. "
+            f"the table '{table.name}' in {lake.root} cannot be used: {one_line(error)}. "
             "Check lake.endpoint_url, lake.root and the credentials."
         ) from None
 

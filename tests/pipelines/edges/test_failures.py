@@ -12,14 +12,18 @@ import pytest
 from pyspark.errors import AnalysisException, PythonException
 from pyspark.sql import SparkSession
 
+import conf
 from conf import Settings
 from embedded.faulty_s3 import Fault, FaultyS3
+from embedded.process import free_port
 from embedded.servers import EmbeddedServers
 from pipelines.edges.failures import explain
 from pipelines.edges.objects import StorageError
 from pipelines.edges.progress import FencedError, ProgressUnreadableError
 from pipelines.edges.publisher import PublishError
+from pipelines.edges.tables import Tables
 from pipelines.errors import InputError, ServerError
+from schemas.tables import table
 
 
 def failure_of(spark: SparkSession, error: Exception) -> Exception:
@@ -92,3 +96,12 @@ def test_a_kafka_that_refuses_is_named(spark: SparkSession, settings: Settings) 
     named = explain(caught.value)
     assert isinstance(named, ServerError), caught.value
     assert str(named).startswith("Kafka did not answer as needed: ")
+
+
+def test_a_table_whose_server_is_away_is_told_in_one_line(environment: dict[str, str]) -> None:
+    away = {**environment, "CARILLON_LAKE__ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+    with pytest.raises(
+        ServerError, match=r"the table 'ledger' in s3a://.* cannot be used: .*retries"
+    ) as caught:
+        Tables(conf.load("local", environ=away).lake).query(table("ledger"), "SELECT 1 FROM t")
+    assert str(caught.value).isprintable()

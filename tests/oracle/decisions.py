@@ -11,7 +11,16 @@ from datetime import datetime, timedelta
 
 from conf.house import Decide
 from pipelines.campaigns import Campaign
-from tests.oracle.rules import Row, closed_by, deadline, delayed_until, held_out, opens_at, span
+from tests.oracle.rules import (
+    Row,
+    closed_by,
+    deadline,
+    delayed_until,
+    held_out,
+    opens_at,
+    span,
+    variant_of,
+)
 
 ADDRESS = {"email": "email", "sms": "phone", "push": "push_token"}
 
@@ -24,6 +33,7 @@ class Verdict:
     reason: str | None = None
     due_at: datetime | None = None
     passed: dict[str, bool] = field(default_factory=dict)
+    variant: str | None = None
 
     @property
     def decision(self) -> str:
@@ -57,6 +67,7 @@ def judge(scenario: Scenario) -> list[Verdict]:
 
 def _judge(verdict: Verdict, scenario: Scenario) -> None:
     row, campaign, house, now = verdict.row, scenario.campaign, scenario.house, scenario.now
+    verdict.variant = variant_of(campaign, row["customer_id"])
     until = delayed_until(row, campaign, now)
     waits = until is not None and until > now
     closed = closed_by(row, campaign, house, now, "exclude") if campaign and not waits else None
@@ -161,6 +172,7 @@ def _take_turns(scenario: Scenario, verdicts: list[Verdict]) -> None:
     for is_due in (True, False):
         queue = [v for v in verdicts if v.reason is None and bool(v.row["is_due"]) is is_due]
         queue.sort(key=lambda v: (v.row["occurred_at"], v.row["decision_id"]))
+        # Minute by minute; what has fallen due has had its ramp.
         free = [step.per_minute for step in rate.ramp for _ in range(step.minutes)] if not is_due else []
         start, minute, used = now, 0, 0
         if not is_due:

@@ -37,9 +37,22 @@ def zone_of(row: Row, campaign: Campaign | None) -> str:
     return campaign.default_time_zone if campaign else "UTC"
 
 
+def drawn(word: str, seed: str, customer_id: str) -> int:
+    """The number that docs/campaigns.md draws by."""
+    digest = hashlib.md5("\x1f".join((word, seed, customer_id)).encode()).hexdigest()
+    return int(digest[:13], 16)
+
+
 def held_out(seed: str, customer_id: str, percent: float) -> bool:
-    digest = hashlib.md5("\x1f".join(("holdout", seed, customer_id)).encode()).hexdigest()
-    return int(digest[:13], 16) % 10_000 < round(percent * 100)
+    return drawn("holdout", seed, customer_id) % 10_000 < round(percent * 100)
+
+
+def variant_of(campaign: Campaign | None, customer_id: str) -> str | None:
+    """As many tickets as the weights say, in the order of the file; the customer's number names one of them."""
+    if campaign is None or not campaign.variants:
+        return None
+    tickets = [name for name, weight in campaign.variants.items() for _ in range(weight)]
+    return tickets[drawn("variant", campaign.campaign_id, customer_id) % len(tickets)]
 
 
 def deadline(row: Row, campaign: Campaign | None) -> datetime | None:

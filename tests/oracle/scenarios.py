@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from conf.house import Decide
 from pipelines.campaigns import Campaign
-from tests.builders import audience_row, candidate_row, make_campaign
+from tests.builders import audience_row, candidate_row, make_campaign, scheduled_campaign
 from tests.oracle.clock import UTC, transitions
 from tests.oracle.decisions import Scenario
 from tests.oracle.rules import Row
@@ -26,11 +26,29 @@ SECOND = timedelta(seconds=1)
 
 
 #: Made once: making and checking a strategy costs more than drawing from it.
-TWELFTH, THIRTIETH, FEW = st.integers(0, 11), st.integers(0, 30), st.integers(1, 3)
+TWELFTH, THIRTIETH, FEW, MORE = st.integers(0, 11), st.integers(0, 30), st.integers(1, 3), st.integers(4, 7)
 TOPIC = st.sampled_from(("marketing", "reminders", "transactional"))
 CHOICE = st.sampled_from(("all", "first", "preferred"))
 DEFAULT_ZONE = st.sampled_from(("UTC", "Asia/Kathmandu", "America/New_York"))
 RATE = st.sampled_from((None, None, {"per_minute": 1}, {"per_minute": 2}))
+#: Ramps of runs: even steps, steps of several minutes, and one that is slower than what follows by much.
+RAMPED = st.sampled_from(
+    (
+        {"ramp": [{"minutes": 1, "per_minute": 1}, {"minutes": 2, "per_minute": 2}], "per_minute": 3},
+        {"ramp": [{"minutes": 2, "per_minute": 1}, {"minutes": 1, "per_minute": 1}], "per_minute": 2},
+        {"ramp": [{"minutes": 3, "per_minute": 1}], "per_minute": 100},
+        {"ramp": [{"minutes": 1, "per_minute": 2}, {"minutes": 1, "per_minute": 3}], "per_minute": 3},
+    )
+)
+VARIANTS = st.sampled_from(
+    (
+        {},
+        {"only": 7},
+        {"plain": 1, "gift": 1},
+        {"plain": 70, "gift": 25, "card": 5},
+        {"z": 5, "a": 15, "m": 80},
+    )
+)
 REENTRY = st.sampled_from(("once", {"once_per": "1 minute"}, {"once_per": "61 seconds"}))
 NO_ADDRESS, ANY_ZONE = st.sampled_from((None, "", " ")), st.sampled_from(ZONES)
 PREFERRED = st.sampled_from((*CHANNELS, None, "pigeon"))
@@ -89,6 +107,7 @@ delays = st.one_of(
 
 @st.composite
 def campaigns(draw: st.DrawFn, number: int) -> Campaign:
+    """One time in twelve of a run, which alone may have a ramp."""
     channels = draw(ORDER)[: draw(FEW)]
     trigger: Row = {"explicit": True}
     if delay := draw(delays):
@@ -109,8 +128,14 @@ def campaigns(draw: st.DrawFn, number: int) -> Campaign:
         "priority": draw(st.integers(0, 100)),
         "rate": draw(RATE),
         "holdout": seldom(draw, {"percent": 50}),
+        "variants": draw(VARIANTS),
     }
-    return make_campaign(None, campaign_id=f"campaign_{number}", **keys)
+    name, ramped = f"campaign_{number}", draw(RAMPED)
+    if seldom(draw, True):
+        # Few other rules: a ramp shows among messages that nothing else stops.
+        easy = {"trigger": None, "status": "active", "send_window": None, "holdout": None, "rate": ramped}
+        return scheduled_campaign(campaign_id=name, **keys | easy)
+    return make_campaign(None, campaign_id=name, **keys)
 
 
 @st.composite
@@ -142,12 +167,13 @@ def people(draw: st.DrawFn, name: str) -> Row | None:
 
 @st.composite
 def scenarios(draw: st.DrawFn, number: int) -> Scenario:
-    """A campaign and one to three customers, each on all its channels."""
+    """A campaign and a few customers, of a run some more, each on all its channels."""
     now, house = draw(moments()), draw(houses())
     campaign = None if draw(THIRTIETH) == 0 else draw(campaigns(number))
     free = seldom(draw, now + timedelta(minutes=3))
     rows: list[Row] = []
-    for index in range(draw(FEW)):
+    few, more = draw(FEW), draw(MORE)
+    for index in range(more if campaign and campaign.kind == "scheduled" else few):
         name = f"c-{number}-{index}"
         person = draw(people(name))
         occurred = now - draw(AGO) * SECOND
@@ -171,7 +197,9 @@ def scenarios(draw: st.DrawFn, number: int) -> Scenario:
             own = {
                 "channel": channel,
                 "decision_id": f"{name}-{channel}",
-                "granted": draw(GRANTED),
+                "granted": draw(GRANTED)
+                if campaign is None or campaign.trigger
+                else seldom(draw, False, True),
                 "suppressed_by": seldom(draw, "hard_bounce"),
                 "outside_of": seldom(draw, "country = 'AT'"),
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 from pipelines.decide import Unit, decide
@@ -36,6 +37,7 @@ def differences(row: Any, verdict: Verdict) -> list[str]:
         "decision": (row["decision"], verdict.decision),
         "reason": (row["reason"], verdict.reason),
         "due_at": (row["due_at"], verdict.due_at),
+        "variant": (row["variant"], verdict.variant),
         **{gate: (found.get(gate), passed) for gate, passed in verdict.passed.items()},
         "gates": (set(found) - COMPARED, set(verdict.passed) - COMPARED),
     }
@@ -45,6 +47,8 @@ def differences(row: Any, verdict: Verdict) -> list[str]:
 def test_pipeline_and_oracle_decide_alike() -> None:
     generated = generate(COUNT)
     seen: Counter[str] = Counter()
+    variants: Counter[str | None] = Counter()
+    ramped: Counter[int] = Counter()
     for scenario in generated:
         rows = decided(scenario)
         assert len(rows) == len(scenario.rows)
@@ -52,9 +56,18 @@ def test_pipeline_and_oracle_decide_alike() -> None:
             found = differences(rows[verdict.row["decision_id"]], verdict)
             assert not found, (found, scenario.campaign, scenario.house, scenario.now, verdict.row)
             seen[verdict.reason or "sent"] += 1
+            variants[verdict.variant] += 1
+            if scenario.campaign and scenario.campaign.kind == "scheduled" and verdict.reason == "held_rate":
+                assert verdict.due_at
+                ramped[(verdict.due_at - scenario.now) // timedelta(minutes=1)] += 1
     # The generator is tried too: each reason that the gates and holds give has occurred.
     assert len(generated) >= 2_000
     assert min(seen[reason] for reason in REACHED) > 5, seen
+    assert min(variants[name] for name in (None, "only", "plain", "gift", "card", "z", "a", "m")) > 5, (
+        variants
+    )
+    # Minutes after the clock: those of the first step, of later ones, and those behind the ramp.
+    assert min(ramped[minute] for minute in range(1, 6)) > 5, ramped
 
 
 #: Gates that compare rows; these scenarios have no such rules, or not for all rows.

@@ -14,14 +14,25 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 import conf
-from bench.population import CAMPAIGNS, audience, holds, records
+from bench.population import (
+    CAMPAIGNS,
+    CONSENTS,
+    FIRST,
+    SNAPSHOT_AS_OF,
+    SUPPRESSIONS,
+    audience,
+    consent_changes,
+    holds,
+    records,
+    suppressions,
+)
 from bench.report import write_figures
 from conf.spark import spark_conf
 from embedded.servers import EmbeddedServers
@@ -35,6 +46,15 @@ from pipelines.runs import make_run_work, run_pipeline
 from pipelines.units import AUDIENCE, UnitRunner
 
 OUT = Path("out/bench/decide.json")
+#: The rules of the house.
+_HOUSE = {
+    "CARILLON_DECIDE__FREQUENCY_CAPS": json.dumps(
+        [{"at_most": 3, "per": "7 days"}, {"at_most": 1, "per": "day", "channel": "sms"}]
+    ),
+    "CARILLON_DECIDE__QUIET_FROM": "23:00",
+    "CARILLON_DECIDE__QUIET_TO": "07:00",
+    "CARILLON_DECIDE__HOLDOUT_PERCENT": "2",
+}
 #: What the gates read of a customer.
 _READ = (
     "customer_id",
@@ -52,23 +72,32 @@ class Bench:
     """One lake, one session."""
 
     def __init__(self, servers: EmbeddedServers, triggers: int) -> None:
-        caps = json.dumps([{"at_most": 3, "per": "7 days"}, {"at_most": 1, "per": "day", "channel": "sms"}])
-        environment = {**servers.environment(), "CARILLON_DECIDE__FREQUENCY_CAPS": caps}
-        self.settings = conf.load("local", environ=environment)
+        self.settings = conf.load("local", environ={**servers.environment(), **_HOUSE})
         self.spark = open_session(self.settings)
         self.triggers = triggers
         self.units = 0
+        #: So many have had their say about consent and suppression.
+        self.customers = 0
         self.few = session_for_few(self.spark)
         self.stream = UnitRunner(self.few, self.settings, "triggered", "bench", 1)
         for campaign in CAMPAIGNS.values():
             self.stream.campaigns.publish(campaign)
 
     def promote(self, customers: int) -> None:
-        """An audience of that size."""
+        """An audience of that size, with what became known of its customers since."""
         self.stream.lake.replace(AUDIENCE, audience(self.spark, customers))
         version = self.stream.lake.version(AUDIENCE)
-        as_of = datetime.now(timezone.utc).isoformat()
+        as_of = SNAPSHOT_AS_OF.isoformat()
         AudiencePointer(self.stream.objects).promote(Snapshot(version, as_of, customers, "bench"))
+        if customers > self.customers:
+            for written, make in ((CONSENTS, consent_changes), (SUPPRESSIONS, suppressions)):
+                rows = make(self.spark, self.customers, customers)
+                self.stream.lake.append_once(written, rows, "bench/said", customers)
+            self.customers = customers
+
+    def clock(self) -> datetime:
+        """A minute later for each unit, whatever the hour of measuring: the share in quiet hours stays."""
+        return FIRST + timedelta(minutes=self.units)
 
     def scan(self) -> float:
         """Seconds of the limit."""
@@ -82,7 +111,7 @@ class Bench:
         run_id = f"{customers}-{self.units}"
         runner = UnitRunner(self.spark, self.settings, run_pipeline(campaign_id, run_id), "run", 1)
         manifest, _ = runner.manifests.pin(
-            runner.app_id, 0, lambda: runner.make_manifest(0, datetime.now(timezone.utc), {campaign_id})
+            runner.app_id, 0, lambda: runner.make_manifest(0, self.clock(), {campaign_id})
         )
         versions = runner.pinned(manifest)
         snapshot = runner.lake.read(AUDIENCE, manifest.audience_version)
@@ -90,11 +119,11 @@ class Bench:
         campaigns = list(versions.values())
         return timed(lambda: runner.recorder.record(0, manifest, True, work, campaigns, Books()))
 
-    def first_run(self, customers: int) -> float:
+    def first_run(self, customers: int, campaign_id: str = "letter") -> float:
         """As `run`, of an audience that nothing was ever sent to; `run` after a run reads what that one sent."""
         for written in (LEDGER, HOLDS):
             self.stream.lake.replace(written, self.spark.createDataFrame([], written.schema()))
-        return self.run(customers)
+        return self.run(customers, campaign_id)
 
     def epoch(self, customers: int) -> float:
         """Seconds of one whole epoch."""
@@ -106,7 +135,7 @@ class Bench:
             return timed(
                 lambda: self.stream.run(
                     unit,
-                    datetime.now(timezone.utc),
+                    self.clock(),
                     None,
                     lambda spark, manifest, versions, _: make_epoch_work(
                         decoded, spark, manifest, versions, self.settings.decide, self.stream.holds
@@ -118,7 +147,7 @@ class Bench:
 
     def hold(self, count: int, customers: int) -> None:
         """So many open holds, due over the next days."""
-        first = datetime.now(timezone.utc) + timedelta(days=1)
+        first = self.clock() + timedelta(days=1)
         self.stream.lake.ensure(HOLDS)
         rows = holds(self.spark, count, customers, first)
         self.stream.lake.append_once(HOLDS, rows, "bench/holds", 0)
@@ -164,9 +193,20 @@ def label(size: int) -> str:
     return f"{size // 1_000_000}m" if size >= 1_000_000 else f"{size // 1_000}k"
 
 
-def measure(bench: Bench, sizes: list[int], runs: list[int], open_holds: int, rounds: int) -> dict[str, Any]:
+def measure(
+    bench: Bench, sizes: list[int], runs: list[int], open_holds: int, rounds: int, others: list[str]
+) -> dict[str, Any]:
     """All figures; the holds come last, since they stay."""
-    names = ("ratios", "decisions_per_s", "scan_s", "run_s", "run_again_s", "outside_s", "epoch_s")
+    names = (
+        "ratios",
+        "decisions_per_s",
+        "scan_s",
+        "run_s",
+        "run_again_s",
+        "outside_s",
+        "others_s",
+        "epoch_s",
+    )
     found: dict[str, Any] = {name: {} for name in names}
     for size in sizes:
         bench.promote(size)
@@ -186,6 +226,8 @@ def measure(bench: Bench, sizes: list[int], runs: list[int], open_holds: int, ro
             found["decisions_per_s"][name] = round(size / run)
             outside = {rule: bench.run(size, rule) for rule in ("narrow", "narrow_recorded")}
             found["outside_s"][name] = {rule: round(s, 2) for rule, s in outside.items()}
+            if others:
+                found["others_s"][name] = {other: round(bench.first_run(size, other), 2) for other in others}
         print(json.dumps({"size": size, **{key: value for key, value in found.items() if value}}), flush=True)
     if open_holds:
         bench.hold(open_holds, sizes[-1])
@@ -204,11 +246,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--holds", type=int, default=1_000_000, help="open holds of the last measurement")
     parser.add_argument("--triggers", type=int, default=1_000, help="triggers of an epoch")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--others", default="", help="further runs: letter_rated,letter_everywhere")
     parsed = parser.parse_args(arguments)
     sizes, runs = ([int(one) for one in text.split(",") if one] for text in (parsed.sizes, parsed.runs))
     with EmbeddedServers() as servers:
         bench = Bench(servers, parsed.triggers)
-        found = measure(bench, sizes, runs, parsed.holds, parsed.rounds)
+        others = [name for name in parsed.others.split(",") if name]
+        found = measure(bench, sizes, runs, parsed.holds, parsed.rounds, others)
         found["peak_memory_mb"] = peak_memory_mb(os.getpid())
         bench.spark.stop()
     write_figures(OUT, found)

@@ -6,7 +6,7 @@ Invariant: the same sizes give the same rows. Nobody here exists: example.org, +
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -15,6 +15,14 @@ from pyspark.sql import functions as F
 from pipelines.campaigns import Campaign
 from pipelines.decode import TRIGGERS
 from schemas.tables import table
+
+#: A Wednesday at 15:00 UTC, the clock of the first unit: of the five zones one, a fifth of the customers, is in quiet
+#: hours. Everything that was said before is older, and the orders of nobody are newer.
+FIRST = datetime(2026, 3, 4, 15, tzinfo=timezone.utc)
+#: What a snapshot knows; consent changes and suppressions came after it.
+SNAPSHOT_AS_OF = FIRST - timedelta(hours=9)
+CONSENTS, SUPPRESSIONS = table("consents"), table("suppressions")
+_CLOSED_DOMAIN = "example.net"
 
 _ZONES = ("Europe/Vienna", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Casablanca")
 
@@ -28,23 +36,35 @@ def _campaign(**keys: Any) -> Campaign:
             "email/subject.en.txt.j2": "Hello {{ customer.first_name }}",
             "email/html.en.html.j2": "<p>Hello {{ customer.first_name }}</p>",
             "email/text.en.txt.j2": "Hello {{ customer.first_name }}",
+            "sms/text.en.txt.j2": "Hello {{ customer.first_name }}",
+            "push/title.en.txt.j2": "Hello {{ customer.first_name }}",
+            "push/body.en.txt.j2": "Hello",
         },
     }
     return Campaign.model_validate({**content, **keys})
 
 
-#: Every rule that a run can have, and a trigger that is answered at once.
+def _letter(campaign_id: str, **keys: Any) -> Campaign:
+    rules = {
+        "topic": "marketing",
+        "kind": "scheduled",
+        "audience": {"where": "loyalty_points >= 0"},
+        "quiet_hours": {"from": "22:00", "to": "08:00"},
+        "send_window": {"days": ["mon", "tue", "wed", "thu", "fri"]},
+        "frequency_caps": [{"at_most": 2, "per": "30 days"}],
+        "holdout": {"percent": 5},
+        "variants": {"long": 50, "short": 50},
+    }
+    return _campaign(campaign_id=campaign_id, **rules | keys)
+
+
+#: Every rule that a run on one channel can have but a delivery rate, and a trigger that is answered at once.
 CAMPAIGNS: dict[str, Campaign] = {
-    "letter": _campaign(
-        campaign_id="letter",
-        topic="marketing",
-        kind="scheduled",
-        audience={"where": "loyalty_points >= 0"},
-        quiet_hours={"from": "22:00", "to": "08:00"},
-        send_window={"days": ["mon", "tue", "wed", "thu", "fri"]},
-        frequency_caps=[{"at_most": 2, "per": "30 days"}],
-        holdout={"percent": 5},
-        variants={"long": 50, "short": 50},
+    "letter": _letter("letter"),
+    # The same with a rate that holds nobody, and with a choice of channels.
+    "letter_rated": _letter("letter_rated", rate={"per_minute": 10_000_000}),
+    "letter_everywhere": _letter(
+        "letter_everywhere", channels=["email", "sms", "push"], channel_choice="preferred"
     ),
     # One customer in a hundred, with and without a record of all others.
     "narrow": _campaign(
@@ -67,8 +87,10 @@ CAMPAIGNS: dict[str, Campaign] = {
 
 
 def audience(spark: SparkSession, customers: int) -> DataFrame:
-    """Grain: one row per customer, in the columns of the table; consents for two channels and topics each."""
+    """Grain: one row per customer, in the columns of the table; consents for two channels and topics each. One in 400
+    has an address at a domain to which nothing is sent."""
     number = F.col("id")
+    domain = F.when(number % 400 == 111, _CLOSED_DOMAIN).otherwise("example.org")
     zones = F.array(*map(F.lit, _ZONES))
     consents = [
         F.struct(
@@ -82,7 +104,7 @@ def audience(spark: SparkSession, customers: int) -> DataFrame:
     ]
     made = {
         "customer_id": F.concat(F.lit("c-"), number),
-        "email": F.concat(F.lit("c-"), number, F.lit("@example.org")),
+        "email": F.concat(F.lit("c-"), number, F.lit("@"), domain),
         "phone": F.lit("+12025550101"),
         "push_token": F.concat(F.lit("token-"), number),
         "first_name": F.lit("Ann"),
@@ -99,6 +121,50 @@ def audience(spark: SparkSession, customers: int) -> DataFrame:
     fields = table("audience").schema().fields
     columns = [made.get(f.name, F.lit(None)).cast(f.dataType).alias(f.name) for f in fields]
     return spark.range(customers).select(*columns)
+
+
+def consent_changes(spark: SparkSession, first: int, end: int) -> DataFrame:
+    """Grain: one row for one in a hundred of the customers with these numbers, in the columns of the table: half of
+    them have withdrawn since the snapshot, half have agreed."""
+    number = F.col("id")
+    made = {
+        "customer_id": F.concat(F.lit("c-"), number),
+        "channel": F.lit("email"),
+        "topic": F.lit("marketing"),
+        "granted": number % 200 == 3,
+        "occurred_at": F.lit(FIRST - timedelta(hours=1)),
+        "event_id": F.concat(F.lit("e-"), number),
+        "recorded_pipeline": F.lit("triggered"),
+        "recorded_unit": F.lit(0),
+    }
+    said = spark.range(first, end).where(number % 100 == 3)
+    return said.select(*(made[f.name].cast(f.dataType).alias(f.name) for f in CONSENTS.schema().fields))
+
+
+def suppressions(spark: SparkSession, first: int, end: int) -> DataFrame:
+    """Grain: one row for one in 200 of the customers with these numbers, half of them by customer and half by address,
+    and one for the domain; in the columns of the table."""
+    number = F.col("id")
+    customer, address = F.concat(F.lit("c-"), number), F.concat(F.lit("c-"), number, F.lit("@example.org"))
+    is_customer = number % 400 == 11
+    people = spark.range(first, end).where(is_customer | (number % 400 == 211))
+    about = people.select(
+        F.when(is_customer, "customer").otherwise("address").alias("kind"),
+        F.sha2(F.when(is_customer, customer).otherwise(address), 256).alias("value"),
+    )
+    domain = spark.range(1).select(F.lit("domain").alias("kind"), F.lit(_CLOSED_DOMAIN).alias("value"))
+    made = {
+        "kind": F.col("kind"),
+        "value": F.col("value"),
+        "channel": F.lit(None),
+        "is_suppressed": F.lit(True),
+        "cause": F.lit("hard_bounce"),
+        "occurred_at": F.lit(FIRST - timedelta(hours=1)),
+        "event_id": F.concat(F.lit("e-"), F.col("value")),
+        "recorded_by": F.lit("triggered"),
+    }
+    fields = SUPPRESSIONS.schema().fields
+    return about.unionByName(domain).select(*(made[f.name].cast(f.dataType).alias(f.name) for f in fields))
 
 
 def records(spark: SparkSession, triggers: int, customers: int, unit: int) -> DataFrame:

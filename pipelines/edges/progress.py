@@ -169,7 +169,8 @@ def read_markers(
         yield from _read_to_end(client, where, timeout_s)
     except KafkaException as error:
         raise ProgressUnreadableError(
-            f"the markers in '{TOPIC}' could not be read: {error.args[0].str()}. Nothing was published; start again."
+            f"the markers in '{TOPIC}' could not be read: {error.args[0].str()}. Does Kafka answer "
+            "(kafka.bootstrap_servers)? What was committed is kept, nothing else was sent; start again."
         ) from None
 
 
@@ -228,7 +229,7 @@ def _consume_to(consumer: Consumer, end: int, deadline: float) -> Iterator[tuple
         yield message.key(), message.value()
     raise ProgressUnreadableError(
         f"the markers in '{TOPIC}' could not be read to their end (offset {end}): another pipeline's transaction "
-        "stayed open, or the broker did not answer. Nothing was published; start again."
+        "stayed open, or the broker did not answer. What was committed is kept, nothing else was sent; start again."
     )
 
 

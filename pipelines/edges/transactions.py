@@ -140,4 +140,7 @@ class TransactionalProducer:
         kafka_error = error.args[0]
         if kafka_error.code() in _FENCED_CODES:
             return ProducerFencedError(self._owner)
-        return PublishError(f"cannot {what} for {self._name}: {kafka_error.str()}")
+        return PublishError(
+            f"cannot {what} for {self._name}: {kafka_error.str()}. Does Kafka answer (kafka.bootstrap_servers)? "
+            "What was committed is kept; start again."
+        )

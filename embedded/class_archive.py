@@ -1,7 +1,8 @@
 """The archive of the classes that a local job loads, made once by loading them (Java's class data sharing).
 
 Invariant: it only saves time: the JVM ignores an archive that does not fit its class path or its version, and a job
-without one runs as well. Made again when Java changes. It needs the connectors and the log store.
+without one runs as well. Made again when Java changes; one that no checkout has asked for in a month is deleted. It
+needs the connectors and the log store.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from conf.spark import (
 )
 from embedded.java import java_command
 
+#: 231 MB for each place that pyspark is installed at: nobody misses those of checkouts that are gone.
+_KEPT_S = 30 * 86_400.0
+
 _TRAINING = Path(__file__).resolve().parent / "class_training.py"
 
 
@@ -34,7 +38,9 @@ def ensure_class_archive(say: Callable[[str], None] = print) -> Path | None:
     version = subprocess.run([java_command(), "-version"], capture_output=True, text=True).stderr
     stamp = archive.with_suffix(".java")
     if archive.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == version:
+        stamp.touch()
         return archive
+    forget_unused(archive.parent, time.time() - _KEPT_S)
     archive.parent.mkdir(parents=True, exist_ok=True)
     archive.unlink(missing_ok=True)
     say("class archive: loading what a job loads, once")
@@ -54,6 +60,14 @@ def ensure_class_archive(say: Callable[[str], None] = print) -> Path | None:
     megabytes = archive.stat().st_size / 1e6
     say(f"class archive: {megabytes:.0f} MB, {time.monotonic() - started:.0f} s, kept in {archive.parent}")
     return archive
+
+
+def forget_unused(folder: Path, before: float) -> None:
+    """Delete the archives that were not asked for since then, in seconds of the epoch."""
+    for stamp in folder.glob("*.java"):
+        if stamp.stat().st_mtime < before:
+            stamp.with_suffix(".jsa").unlink(missing_ok=True)
+            stamp.unlink()
 
 
 def _training_command(target: Path, scratch: str) -> list[str]:

@@ -41,12 +41,13 @@ def decide_frame(given: DataFrame, decide: Decide, unit: Unit, finish: Finish) -
     if policy["rate"] is None:
         return given.mapInArrow(lambda batches: finish.task(_of_ledger(decide(batches))), finish.columns)
     staged = given.mapInArrow(lambda batches: _hand_over(decide(batches)), _spark_schema(STAGED))
-    turns = Window.partitionBy("campaign_id").orderBy(*ORDER)
     is_sent = F.col("decision") == "sent"
-    sent = staged.where(is_sent).withColumn("turn", F.row_number().over(turns).cast("long") - 1)
-    others = staged.where(~is_sent).withColumn("turn", F.lit(None).cast("long"))
+    # One queue for what would be sent; the others, who have no turn, stay spread. Not as two frames: each would decide.
+    queue = F.when(is_sent, F.lit(-1)).otherwise(F.col("send_partition"))
+    place = F.row_number().over(Window.partitionBy("campaign_id", queue).orderBy(*ORDER))
+    turn = F.when(is_sent, place.cast("long") - 1)
     task = _stage_task(unit, policy["rate"], finish.task)
-    return sent.unionByName(others).mapInArrow(task, finish.columns)
+    return staged.withColumn("turn", turn).mapInArrow(task, finish.columns)
 
 
 def _stage_task(unit: Unit, steps: list[dict[str, int]], finish: Task) -> Callable[[Batches], Batches]:

@@ -32,3 +32,4 @@ BROKER_PACKAGES = (
 )
 
 LOG_STORE_CLASS = "carillon.S3ConditionalLogStore"
+CHECKPOINTS_CLASS = "carillon.S3ConditionalCheckpoints"

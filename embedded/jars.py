@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from conf.spark import cache_dir, connectors_dir, jars_dir, log_store_jar, log_store_source, pyspark_dir
+from conf.spark import cache_dir, connectors_dir, jars_dir, log_store_jar, log_store_sources, pyspark_dir
 from conf.spark_packages import BROKER_PACKAGES, EXCLUDED_PACKAGES, SPARK_PACKAGES
 from embedded.class_archive import ensure_class_archive
 from embedded.errors import EmbeddedError
@@ -83,7 +83,7 @@ def ensure_log_store(say: Say = print) -> Path:
                 "-Werror",
                 "-d",
                 str(built),
-                str(log_store_source()),
+                *map(str, log_store_sources()),
             ],
             capture_output=True,
             text=True,

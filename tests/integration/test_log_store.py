@@ -1,9 +1,10 @@
-"""The Delta log store against S3's answers: won, lost, lost to oneself, told to try again, refused."""
+"""The Delta log store and a checkpoint's files against S3's answers: won, lost, lost to oneself, told to try again."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,3 +123,85 @@ def test_a_refusal_is_an_error_and_leaves_nothing(store: LogStore, door: FaultyS
     assert store.write(OURS) == "java.nio.file.AccessDeniedException"
     door.rule = FirstCommit(Fault(), times=0)
     assert not store.has_commit()
+
+
+class Checkpoint:
+    """The files of a checkpoint as Spark writes them, through the door or on the disk."""
+
+    def __init__(self, spark: SparkSession, door: FaultyS3, folder: str) -> None:
+        jvm: Any = spark._jvm
+        conf = jvm.org.apache.hadoop.conf.Configuration(spark._jsc.hadoopConfiguration())
+        conf.set(f"fs.s3a.bucket.{BUCKET}.endpoint", door.endpoint_url)
+        folder_path = jvm.org.apache.hadoop.fs.Path(folder)
+        self._manager = jvm.carillon.S3ConditionalCheckpoints(folder_path, conf)
+        self._manager.mkdirs(folder_path)
+        self._offsets = jvm.org.apache.hadoop.fs.Path(f"{folder}/7")
+
+    def begin(self, content: bytes, overwrite: bool = False) -> Any:
+        """A stream with the content, which is not ended."""
+        stream = self._manager.createAtomic(self._offsets, overwrite)
+        stream.write(content)
+        return stream
+
+    def write(self, content: bytes, overwrite: bool = False) -> str | None:
+        """The name of the exception's class, or None when the epoch's offsets are written."""
+        from py4j.protocol import Py4JJavaError
+
+        try:
+            self.begin(content, overwrite).close()
+        except Py4JJavaError as error:
+            return str(error.java_exception.getClass().getName())
+        return None
+
+    def read(self) -> bytes | None:
+        if not self._manager.exists(self._offsets):
+            return None
+        stream = self._manager.open(self._offsets)
+        try:
+            return bytes(stream.readAllBytes())
+        finally:
+            stream.close()
+
+
+EXISTS = "org.apache.hadoop.fs.FileAlreadyExistsException"
+
+
+@pytest.mark.parametrize("where", ["s3", "disk"])
+def test_of_two_drivers_one_writes_an_epochs_offsets(
+    spark: SparkSession, door: FaultyS3, tmp_path: Path, where: str
+) -> None:
+    folder = f"s3a://{BUCKET}/{uuid.uuid4().hex}" if where == "s3" else f"file://{tmp_path}/offsets"
+    checkpoint = Checkpoint(spark, door, folder)
+    given_up = checkpoint.begin(b"half")
+    given_up.cancel()
+    given_up.close()
+    begun = checkpoint.begin(b"v1 ours")
+    assert checkpoint.read() is None
+    begun.close()
+    begun.close()
+    assert checkpoint.write(b"v1 theirs") == EXISTS
+    assert checkpoint.read() == b"v1 ours"
+    assert checkpoint.write(b"v1 anew", overwrite=True) is None
+    assert checkpoint.read() == b"v1 anew"
+
+
+def test_an_epochs_offsets_are_sent_once_and_a_lost_answer_is_not_a_lost_race(
+    spark: SparkSession, door: FaultyS3
+) -> None:
+    checkpoint = Checkpoint(spark, door, f"s3a://{BUCKET}/{uuid.uuid4().hex}")
+    asked: list[tuple[str, str | None]] = []
+    lost = [Fault(lose_reply=True)]
+
+    def note(method: str, _path: str, headers: Mapping[str, str]) -> Fault | None:
+        asked.append((method, headers.get("If-None-Match")))
+        return lost.pop() if method == "PUT" and lost else None
+
+    door.rule = note
+    assert checkpoint.write(b"v1") is None
+    puts = [condition for method, condition in asked if method == "PUT"]
+    assert puts == ["*", "*"]
+    assert checkpoint.read() == b"v1"
+    asked.clear()
+    assert checkpoint.write(b"v2", overwrite=True) is None
+    # S3A asks first whether the name is a folder's.
+    assert asked == [("GET", None), ("PUT", None)]

@@ -99,7 +99,7 @@ class Recorder:
                 decided = self.recorded(manifest, isinstance(candidates, Considered))
                 if rated:
                     with self._turns().take():
-                        self._note_rates(rated, manifest, decided, {})
+                        self._rates().note(rated, manifest.decided_at, decided, {})
             if asked.may_hold or work.has_holds:
                 closed = candidates if isinstance(candidates, pa.Table) and work.has_holds else None
                 self.open_holds(unit, manifest, decided, closed)
@@ -127,11 +127,8 @@ class Recorder:
             if changes is not None:
                 self._append(changed, changes.toArrow(), self.app_id, unit)
 
-    def _append(self, where: Table, rows: DataFrame | pa.Table, app_id: str, unit: int) -> bool:
+    def _append(self, where: Table, rows: pa.Table, app_id: str, unit: int) -> bool:
         """Whether these rows are in the table now, as far as the driver that holds them can know."""
-        if isinstance(rows, DataFrame):
-            self.lake.append_once(where, rows, app_id, unit)
-            return True
         return not rows.num_rows or self.lake.append_few(where, rows, app_id, unit)
 
     def _append_decisions(
@@ -200,13 +197,13 @@ class Recorder:
             with self._turn(unit) as (turn, is_contested):
                 if is_contested and not self.decisions(manifest).isEmpty():
                     return None
-                free_at = Rates(self.objects).free_at(rated)
+                free_at = self._rates().free_at(rated)
                 made = self._decide(unit, manifest, known, work, asked, free_at)
                 reach("in-turn")
                 self._append_decisions(made, manifest, APP_ID, turn.version)
                 if self._turns().is_latest(turn):
                     decided = self._as_decided(made, manifest)
-                    self._note_rates(rated, manifest, decided, free_at)
+                    self._rates().note(rated, manifest.decided_at, decided, free_at)
                     return decided
             # Taken over while it was slow: whether Delta has skipped the append, only the rows say.
             if not self.decisions(manifest).isEmpty():
@@ -223,22 +220,11 @@ class Recorder:
                 self.lake.append_nothing(LEDGER, APP_ID, turn.fence)
             yield turn, ManifestStore(self.objects).begin_deciding(self.app_id, unit)
 
+    def _rates(self) -> Rates:
+        return Rates(self.objects)
+
     def _turns(self) -> Turns:
         return Turns(self.objects, self.app_id.partition("/")[0], self.driver)
-
-    def _note_rates(
-        self,
-        rated: list[Campaign],
-        manifest: Manifest,
-        decided: Decided,
-        free_at: Mapping[str, datetime],
-    ) -> None:
-        """Note, in a turn, how far the unit has used up delivery rates that had room from `free_at` on."""
-        campaigns = {campaign.campaign_id: campaign for campaign in rated}
-        for campaign_id, messages, last in decided.placed(sorted(campaigns)):
-            clock = manifest.decided_at
-            start = max(clock, free_at.get(campaign_id, clock))
-            Rates(self.objects).take(campaigns[campaign_id], start, messages, last)
 
     def open_holds(
         self, unit: int, manifest: Manifest, decided: Decided, closed: pa.Table | None = None

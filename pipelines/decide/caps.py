@@ -25,6 +25,7 @@ from pipelines.decide import clock as clocks
 from pipelines.decide.rows import Rows, whole_array
 from pipelines.decide.timing import TIMESTAMP
 from pipelines.decide.verdicts import Verdicts
+from pipelines.decide.wording import cap_in_words
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
 Numbers: TypeAlias = npt.NDArray[np.int64]
@@ -246,7 +247,7 @@ class _Room:
             strict=True,
         )
         for row, by_earlier, number, campaign, minute, priority, clock_of in facts:
-            said = _words(cap, clock_of)
+            said = cap_in_words(cap, clock_of)
             if by_earlier:
                 self.found[row] = CAPPED, f"{said}: {number} sent, last {minute}Z by campaign {campaign}"
             else:
@@ -256,19 +257,3 @@ class _Room:
 
 def _micros(instant: datetime) -> int:
     return int(pa.scalar(instant, TIMESTAMP).value)
-
-
-def _words(cap: Mapping[str, Any], clock_of: str) -> str:
-    """The cap in short, such as 'cap 3/7d' or 'cap 1/day sms in Europe/Vienna'."""
-    is_span = cap["per"] == "span"
-    period = _span(cap["seconds"]) if is_span else cap["per"]
-    told = f"cap {cap['at_most']}/{period}" + (f" {cap['channel']}" if cap["channel"] else "")
-    return told if is_span else f"{told} in {clock_of}"
-
-
-def _span(seconds: int) -> str:
-    """7d, 36h, 90min or 45s."""
-    for unit, letters in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds % unit == 0:
-            return f"{seconds // unit}{letters}"
-    return f"{seconds}s"

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from pipelines.campaigns import Campaign
+from pipelines.decided import Decided
 from pipelines.edges.objects import ObjectStore
 
 _MINUTE = timedelta(minutes=1)
@@ -29,7 +30,19 @@ class Rates:
         found = {name: self._objects.read_json(_name(name)) for name in names}
         return {name: datetime.fromisoformat(said["free_at"]) for name, said in found.items() if said}
 
-    def take(self, campaign: Campaign, start: datetime, messages: int, last: datetime | None) -> None:
+    def note(
+        self,
+        rated: Iterable[Campaign],
+        clock: datetime,
+        decided: Decided,
+        free_at: Mapping[str, datetime],
+    ) -> None:
+        """Note, in a turn, how far a unit of that clock has used up rates that had room from `free_at` on."""
+        campaigns = {campaign.campaign_id: campaign for campaign in rated}
+        for campaign_id, messages, last in decided.placed(sorted(campaigns)):
+            self._take(campaigns[campaign_id], max(clock, free_at.get(campaign_id, clock)), messages, last)
+
+    def _take(self, campaign: Campaign, start: datetime, messages: int, last: datetime | None) -> None:
         """So many messages have a place from `start` on, the last of them at `last` unless all are sent at once."""
         assert campaign.rate is not None
         end = start + messages / campaign.rate.per_minute * _MINUTE

@@ -56,7 +56,7 @@ def _at_point(kind: str, point: str) -> Drill:
     def run(stage: Stage, _random: Random, _options: Options) -> Outcome:
         if point in ruled.DYING:
             return ruled.DYING[point](stage, name, kind, nth)
-        return points.die_at_point(stage, name, kind, point, nth)
+        return points.die_at_point(stage, name, kind, point, nth).judge()
 
     return Drill(name, f"kill -9 of the driver at {point}; restarted with other settings", run)
 

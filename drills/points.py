@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from random import Random
 
 from drills.outcome import Outcome
@@ -19,14 +20,18 @@ CHANGED = {
 }
 
 
-def die_at_point(stage: Stage, name: str, kind: str, point: str, nth: int) -> Outcome:
-    """The job dies at the point and is started again, with other settings: what it had begun goes on as it began."""
+def die_at_point(
+    stage: Stage, name: str, kind: str, point: str, nth: int, environment: Mapping[str, str] | None = None
+) -> Trial:
+    """The job dies at the point and is started again, with other settings: what it had begun goes on as it began.
+    `environment`: what it needs to get to the point."""
     trial = Trial(stage, kind, name)
+    trial.environment |= environment or {}
     trial.feed()
     trial.die_at(f"{point}:kill-job:{nth}")
     trial.environment |= CHANGED
     trial.finish()
-    return trial.judge()
+    return trial
 
 
 def lose_worker_at_point(stage: Stage, name: str, kind: str, point: str) -> Outcome:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 
 from drills.kills import merge
 from drills.outcome import Outcome, compare
-from drills.points import CHANGED
+from drills.points import die_at_point
 from drills.stage import Stage
 from drills.trial import TIMEOUT_S, DrillError, Trial
 from pipelines.releases import release_pipeline
@@ -26,24 +26,14 @@ _DAY_LATER = {"CARILLON_FAULT_CLOCK": "86400"}
 
 def die_in_turn(stage: Stage, name: str, kind: str, nth: int) -> Outcome:
     """The driver dies between its decisions about capped customers and their append; the next one has the turn."""
-    trial = Trial(stage, kind, name)
-    trial.environment |= CAPPED
-    trial.feed()
-    trial.die_at(f"in-turn:kill-job:{nth}")
-    trial.environment |= CHANGED
-    trial.finish()
-    return trial.judge()
+    return die_at_point(stage, name, kind, "in-turn", nth, CAPPED).judge()
 
 
 def die_holding(stage: Stage, name: str, kind: str, nth: int) -> Outcome:
     """The driver dies when the holds are written; a day later the stream releases them, those of a run too."""
-    trial = Trial(stage, kind, name)
     # Its stream releases what a run holds.
-    trial.environment |= {"CARILLON_STREAM__PIPELINE": name, **_quiet(datetime.now(timezone.utc))}
-    trial.feed()
-    trial.die_at(f"after-holds:kill-job:{nth}")
-    trial.environment |= CHANGED
-    trial.finish()
+    environment = {"CARILLON_STREAM__PIPELINE": name, **_quiet(datetime.now(timezone.utc))}
+    trial = die_at_point(stage, name, kind, "after-holds", nth, environment)
     return merge(name, [trial.judge(), _release(trial)])
 
 

@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame
 
 from pipelines.campaigns import Campaign
 from pipelines.decide.rows import whole_array
+from pipelines.decide.timing import TIMESTAMP
 from pipelines.identity import crc32_of, uuid5_of
 
 #: Members as Spark hands them over; grain: one row per (customer, channel). Without a channel: on each of the run's.
@@ -79,7 +80,6 @@ class RunScope:
             "data": "{}",
             "origin": "run",
         }
-        at = pa.timestamp("us", tz="UTC")
         columns = {name: pa.repeat(pa.scalar(value, pa.string()), len(ids)) for name, value in shared.items()}
         return pa.table(
             {
@@ -89,8 +89,8 @@ class RunScope:
                 "channel": channels,
                 "customer_id": ids,
                 "send_partition": pa.array((crc32_of(ids) % self.send_partitions).astype(np.int32)),
-                "occurred_at": pa.repeat(pa.scalar(self.clock, at), len(ids)),
-                "expires_at": pa.nulls(len(ids), at),
+                "occurred_at": pa.repeat(pa.scalar(self.clock, TIMESTAMP), len(ids)),
+                "expires_at": pa.nulls(len(ids), TIMESTAMP),
                 "customer": people,
                 "outside_of": outside_of,
             }

@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
-from conf import Lake
 from pipelines.consent import granted_of
 from pipelines.considered import MEMBERS, Considered, RunScope
 from pipelines.decide import Unit
 from pipelines.decide.decisions import decide_unstaged
 from pipelines.decide.rows import CUSTOMER_FIELDS
+from pipelines.decide.timing import TIMESTAMP
+from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import Manifest
+from pipelines.edges.recorded import SENT
 from pipelines.edges.scans import TableScan
-from pipelines.edges.tables import Tables
 from pipelines.history import CAPPED_FROM, sent_before
 from pipelines.pieces import Side, pieces_of
 from pipelines.scatter import Spread, gather
@@ -35,7 +36,6 @@ AUDIENCE, CONSENTS, SUPPRESSIONS, LEDGER = map(table, ("audience", "consents", "
 _CUSTOMERS = (*CUSTOMER_FIELDS, "consents")
 #: Of the words since.
 _CONSENTS = ("customer_id", "channel", "topic", "granted", "occurred_at")
-_TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class RunDecisions:
                     # The run id is part of the message id: none repeats an earlier one.
                     "is_repeated": pa.repeat(False, count),
                     "sent_before": sent_before(ids, sent, stopped),
-                    "rate_free_at": pa.repeat(pa.scalar(self.free_at, _TIMESTAMP), count),
+                    "rate_free_at": pa.repeat(pa.scalar(self.free_at, TIMESTAMP), count),
                 }
                 for name, column in known.items():
                     candidates = candidates.append_column(name, column)
@@ -71,9 +71,7 @@ class RunDecisions:
 
 
 def gather_run(
-    spark: SparkSession,
-    lake: Lake,
-    tables: Tables,
+    lake: DeltaLake,
     considered: Considered,
     manifest: Manifest,
     unit: Unit,
@@ -83,11 +81,12 @@ def gather_run(
     """The pieces of all that a run's decisions depend on, and the task that decides about them. `since`: from which day
     on earlier messages count, as the newest ledger has them; None when no rule asks for any."""
     days = () if since is None else (("decided_date", since.date()),)
+    where, tables = lake.settings, lake.tables
     scans = (
-        (TableScan(lake, AUDIENCE, _CUSTOMERS), manifest.audience_version),
-        (TableScan(lake, CONSENTS, _CONSENTS), manifest.consents_version),
-        (TableScan(lake, LEDGER, CAPPED_FROM, (("stage", "decide"), ("decision", "sent")), days), None),
-        (TableScan(lake, LEDGER, ("customer_id", "decision_id"), (("stage", "render"),), days), None),
+        (TableScan(where, AUDIENCE, _CUSTOMERS), manifest.audience_version),
+        (TableScan(where, CONSENTS, _CONSENTS), manifest.consents_version),
+        (TableScan(where, LEDGER, CAPPED_FROM, SENT, days), None),
+        (TableScan(where, LEDGER, ("customer_id", "decision_id"), (("stage", "render"),), days), None),
     )
     found = [
         ([], 0) if scan.table is LEDGER and since is None else tables.parts(scan, version)
@@ -95,8 +94,8 @@ def gather_run(
     ]
     sides = [Side(scan, parts) for (scan, _), (parts, _) in zip(scans, found, strict=True)]
     spread = Spread.of(found[0][1], manifest.send_partitions)
-    pieces = pieces_of(spark, sides, spread, considered.members)
-    suppressions = TableScan(lake, SUPPRESSIONS, SUPPRESSIONS.column_names)
+    pieces = pieces_of(lake.spark, sides, spread, considered.members)
+    suppressions = TableScan(where, SUPPRESSIONS, SUPPRESSIONS.column_names)
     pinned = manifest.suppressions_version
     told = tables.parts(suppressions, pinned)[0] if pinned >= 0 else []
     schemas = [side.scan.schema for side in sides] + ([] if considered.members is None else [MEMBERS])

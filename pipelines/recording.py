@@ -81,25 +81,25 @@ class Recorder:
         reach("after-consents")
         given = work.candidates
         candidates = given if isinstance(given, Considered) else given.toArrow()
-        decided: Decided | None = None
+        made: Decided | DataFrame | None = None
         # Many candidates are counted by Spark beside all else.
         with ThreadPoolExecutor(1, thread_name_prefix="count") as pool:
             considered = pool.submit(_count, candidates)
             if is_new or not self._is_recorded(manifest):
                 known = self._know(candidates, manifest, campaigns)
                 if asked.is_anything or rated:
-                    decided = self._decide_in_turn(unit, manifest, known, work, asked, rated)
+                    made = self._decide_in_turn(unit, manifest, known, work, asked, rated)
                 else:
                     made = self._decide(unit, manifest, known, work, asked)
-                    if self._append_decisions(made, manifest, f"{self.app_id}/decide", unit):
-                        decided = self._as_decided(made, manifest)
+                    if not self._append_decisions(made, manifest, f"{self.app_id}/decide", unit):
+                        made = None
                 reach("after-ledger")
-            if decided is None:
-                # An earlier attempt has decided, or a second driver was first: its rows count.
-                decided = self.recorded(manifest, isinstance(candidates, Considered))
-                if rated:
-                    with self._turns().take():
-                        self._rates().note(rated, manifest.decided_at, decided, {})
+            # Many are counted in the ledger; what an earlier attempt or a second driver decided counts as it is there.
+            is_large = isinstance(candidates, Considered)
+            decided = made if isinstance(made, Decided) else self.recorded(manifest, is_large)
+            if made is None and rated:
+                with self._turns().take():
+                    self._rates().note(rated, manifest.decided_at, decided, {})
             if asked.may_hold or work.has_holds:
                 closed = candidates if isinstance(candidates, pa.Table) and work.has_holds else None
                 self.open_holds(unit, manifest, decided, closed)
@@ -170,11 +170,8 @@ class Recorder:
         if isinstance(known, Considered):
             since = None if asked.caps is None else clock - asked.caps
             free = (free_at or {}).get(known.scope.campaign_id)
-            tables, lake = self.lake.tables, self.settings.lake
-            pieces, decide_all = gather_run(
-                self.lake.spark, lake, tables, known, manifest, about, since, free
-            )
-            task = FileTask(lake, LEDGER.name, _day(manifest))
+            pieces, decide_all = gather_run(self.lake, known, manifest, about, since, free)
+            task = FileTask(self.settings.lake, LEDGER.name, _day(manifest))
             return decide_frame(pieces, decide_all, about, Finish(task, FILE_COLUMNS))
         if asked.is_anything:
             names = known["customer_id"].combine_chunks()
@@ -191,7 +188,7 @@ class Recorder:
         work: Work,
         asked: Asked,
         rated: list[Campaign],
-    ) -> Decided | None:
+    ) -> Decided | DataFrame | None:
         """Decide and append while nobody else does; None when somebody else has decided the unit meanwhile."""
         while True:
             with self._turn(unit) as (turn, is_contested):
@@ -202,15 +199,14 @@ class Recorder:
                 reach("in-turn")
                 self._append_decisions(made, manifest, APP_ID, turn.version)
                 if self._turns().is_latest(turn):
-                    decided = self._as_decided(made, manifest)
-                    self._rates().note(rated, manifest.decided_at, decided, free_at)
-                    return decided
+                    if rated:
+                        # Others wait for the turn: many decisions are counted in it only for this.
+                        made = made if isinstance(made, Decided) else self.recorded(manifest, is_large=True)
+                        self._rates().note(rated, manifest.decided_at, made, free_at)
+                    return made
             # Taken over while it was slow: whether Delta has skipped the append, only the rows say.
             if not self.decisions(manifest).isEmpty():
                 return None
-
-    def _as_decided(self, made: Decided | DataFrame, manifest: Manifest) -> Decided:
-        return made if isinstance(made, Decided) else self.recorded(manifest, is_large=True)
 
     @contextmanager
     def _turn(self, unit: int) -> Iterator[tuple[Turn, bool]]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from pipelines.campaigns import Campaign
+from pipelines.decide.timing import TIMESTAMP
 from pipelines.decided import Decided
 from pipelines.edges.objects import ObjectStore
 
@@ -56,7 +57,7 @@ class Rates:
 def free_at_of(candidates: pa.Table, free_at: Mapping[str, datetime]) -> pa.Array:
     """`rate_free_at` of each candidate, as `pipelines.decide.rows` describes it."""
     found = [free_at.get(campaign_id) for campaign_id in candidates["campaign_id"].to_pylist()]
-    return pa.array(found, pa.timestamp("us", tz="UTC"))
+    return pa.array(found, TIMESTAMP)
 
 
 def _name(campaign_id: str) -> str:

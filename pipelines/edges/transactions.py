@@ -138,9 +138,19 @@ class TransactionalProducer:
 
     def _failed(self, what: str, error: KafkaException) -> Exception:
         kafka_error = error.args[0]
+        if kafka_error.code() == KafkaError._FATAL:
+            kafka_error = self._why_fatal() or kafka_error
         if kafka_error.code() in _FENCED_CODES:
             return ProducerFencedError(self._owner)
         return PublishError(
             f"cannot {what} for {self._name}: {kafka_error.str()}. Does Kafka answer (kafka.bootstrap_servers)? "
             "What was committed is kept; start again."
         )
+
+    def _why_fatal(self) -> KafkaError | None:
+        """Why nothing more can come of this producer: `produce` only says that it is so, an abort says why."""
+        try:
+            self._producer.abort_transaction(60.0)
+        except KafkaException as error:
+            return error.args[0]
+        return None

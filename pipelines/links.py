@@ -52,7 +52,7 @@ class LinkClaim:
 def sign(key: bytes, claim: LinkClaim, purpose: str = UNSUBSCRIBE) -> str:
     """HMAC-SHA256 of the claim, 43 characters of URL-safe base64."""
     fields = (purpose, claim.message_id, claim.customer_id, claim.channel, claim.topic)
-    return _signature(key, "".join(map(_framed, fields)))
+    return _signature(_keyed(key), "".join(map(_framed, fields)))
 
 
 def verify(key: bytes, claim: LinkClaim, signature: str, purpose: str = UNSUBSCRIBE) -> bool:
@@ -79,9 +79,10 @@ def signed_urls(
     tail = f"&ch={_escape(channel)}&t={_escape(topic)}&s="
     # As `sign` frames its fields, with what is the same for all rows framed once.
     before, after = _framed(purpose), _framed(channel) + _framed(topic)
+    keyed = _keyed(key)
     return [
         f"{head}{_escape(message)}&c={_escape(customer)}{tail}"
-        + _signature(key, f"{before}{len(message)}:{message}{len(customer)}:{customer}{after}")
+        + _signature(keyed, f"{before}{len(message)}:{message}{len(customer)}:{customer}{after}")
         for message, customer in rows
     ]
 
@@ -105,9 +106,15 @@ def _framed(field: str) -> str:
     return f"{len(field)}:{field}"
 
 
-def _signature(key: bytes, text: str) -> str:
-    digest = hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256")
-    return base64.urlsafe_b64encode(digest)[:43].decode("ascii")
+def _keyed(key: bytes) -> hmac.HMAC:
+    """What `_signature` starts from: to set up a key costs twice as much as to hash a claim."""
+    return hmac.new(key, digestmod="sha256")
+
+
+def _signature(keyed: hmac.HMAC, text: str) -> str:
+    signing = keyed.copy()
+    signing.update(text.encode("utf-8", "surrogatepass"))
+    return base64.urlsafe_b64encode(signing.digest())[:43].decode("ascii")
 
 
 def _escape(text: str) -> str:
@@ -135,7 +142,7 @@ def describe_links(links: LinkSettings) -> dict[str, str]:
     """What a link is made of, as `Links` names it: equal for two settings when they make equal links. In place of the
     key stands a fingerprint, which is no link's signature."""
     return {
-        "signing_key": _signature(links.signing_key, _framed("fingerprint"))[:16],
+        "signing_key": _signature(_keyed(links.signing_key), _framed("fingerprint"))[:16],
         "unsubscribe_base_url": links.unsubscribe_base_url,
         "preferences_base_url": links.preferences_base_url,
         "track_base_url": links.track_base_url,

@@ -12,17 +12,20 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from drills.catalog import DRILLS, Drill, Options
+from drills.continued import code_digest, lacking, read_outcomes, what_is_left
 from drills.job import reap
-from drills.outcome import Outcome
+from drills.outcome import Outcome, merge
 from drills.report import document, write
 from drills.stage import Stage, StageError
 from drills.trial import DrillError
 from embedded import EmbeddedError
+from pipelines.errors import InputError
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -47,6 +50,12 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--customers", type=int, default=1_500, help="size of the audience (default: 1500)")
     parser.add_argument("--seed", type=int, default=7, help="of every random choice (default: 7)")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the report (default: out)")
+    parser.add_argument(
+        "--continue",
+        dest="goes_on",
+        action="store_true",
+        help="keep what the report in --out has of the same code, and do what it lacks",
+    )
     parser.add_argument("--list", action="store_true", help="name the drills and stop")
     parsed = parser.parse_args(arguments)
     if parsed.kills is not None:
@@ -65,12 +74,14 @@ def choose(patterns: Sequence[str]) -> list[Drill]:
     return [one for one in DRILLS if one.name in named | calm]
 
 
-def try_together(drills: Sequence[Drill], stage: Stage, options: Options) -> list[Outcome]:
-    """The outcomes of drills that are tried at the same time."""
+def try_together(
+    drills: Sequence[Drill], stage: Stage, options: Options, before: Mapping[str, Outcome]
+) -> list[Outcome]:
+    """The outcomes of drills that are tried at the same time; to one of `before` is added."""
     outcomes: dict[str, Outcome] = {}
 
     def try_one(drill: Drill) -> None:
-        outcomes[drill.name] = _try(drill, stage, options)
+        outcomes[drill.name] = _try(drill, stage, options, before.get(drill.name))
 
     # The first in this thread, so that whoever stops the drills unwinds it; the threads of others end with the process.
     beside = [threading.Thread(target=try_one, args=(drill,), daemon=True) for drill in drills[1:]]
@@ -86,18 +97,19 @@ def try_together(drills: Sequence[Drill], stage: Stage, options: Options) -> lis
     return [outcomes[one.name] for one in drills]
 
 
-def _try(drill: Drill, stage: Stage, options: Options) -> Outcome:
+def _try(drill: Drill, stage: Stage, options: Options, before: Outcome | None) -> Outcome:
     """The outcome; a drill that could not be done is one that did not pass."""
     began = time.monotonic()
     try:
-        # Its own sequence for each drill: the same kills whichever others are chosen.
-        outcome = drill.run(stage, Random(f"{options.seed}/{drill.name}"), options)
+        # Its own sequence for each drill, the same kills whichever others are chosen; one that goes on makes others.
+        seed = f"{options.seed}/{drill.name}" + (f"/{before.kills}" if before else "")
+        outcome = drill.run(stage, Random(seed), options)
     except Exception as error:
         if not isinstance(error, DrillError | TimeoutError):
             traceback.print_exc()
         outcome = Outcome(drill.name, faults=[f"{type(error).__name__}: {error}"])
     outcome.seconds = time.monotonic() - began
-    return outcome
+    return merge(drill.name, [before, outcome]) if before else outcome
 
 
 def in_groups(drills: Sequence[Drill]) -> list[list[Drill]]:
@@ -119,29 +131,40 @@ def main(arguments: list[str]) -> int:
     # Whoever stops the drills stops their jobs and servers too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     ends = time.monotonic() + parsed.budget
-    about = {drill.name: drill.about for drill in parsed.chosen}
-    outcomes: list[Outcome] = []
+    about = {drill.name: drill.about for drill in DRILLS}
+    asked = {"run-random-kills": parsed.run_kills, "stream-random-kills": parsed.stream_kills}
+    code = code_digest()
+
+    def report() -> dict[str, Any]:
+        left = [one.name for one in lacking(parsed.chosen, outcomes, asked)]
+        return document(outcomes.values(), left, parsed.seed, code)
+
+    outcomes: dict[str, Outcome] = {}
     try:
-        with Stage(parsed.out, parsed.customers, parsed.seed) as stage:
-            for group in in_groups(parsed.chosen):
-                left = ends - time.monotonic()
-                if left <= 0:
-                    break
-                options = Options(parsed.seed, parsed.run_kills, parsed.stream_kills, left)
-                tried = try_together(group, stage, options)
-                outcomes += tried
-                for outcome in tried:
-                    show(outcome)
-                skipped = [one.name for one in parsed.chosen[len(outcomes) :]]
-                write(parsed.out, document(outcomes, skipped, parsed.seed), about)
-    except (StageError, EmbeddedError) as error:
+        if parsed.goes_on:
+            outcomes |= read_outcomes(parsed.out, code)
+        todo, begun = what_is_left(parsed.chosen, outcomes, asked)
+        if todo:
+            with Stage(parsed.out, parsed.customers, parsed.seed) as stage:
+                for group in in_groups(todo):
+                    left_s = ends - time.monotonic()
+                    if left_s <= 0:
+                        break
+                    kills = {
+                        name: n - (begun[name].kills if name in begun else 0) for name, n in asked.items()
+                    }
+                    options = Options(parsed.seed, kills, left_s)
+                    for outcome in try_together(group, stage, options, begun):
+                        outcomes[outcome.name] = outcome
+                        show(outcome)
+                    write(parsed.out, report(), about)
+    except (StageError, EmbeddedError, InputError) as error:
         print(f"drills: {error}", file=sys.stderr)
         return 2
-    totals = document(outcomes, [], parsed.seed)["totals"]
-    left = [one.name for one in parsed.chosen[len(outcomes) :]]
-    unfinished = f", {len(left)} not done: no time was left" if left else ""
+    totals, left = report()["totals"], report()["not_done"]
+    unfinished = f", {len(left)} not done or not to the end: no time was left" if left else ""
     print(f"{totals['passed']} of {totals['drills']} drills passed{unfinished}; {parsed.out}/drills.html")
-    return 0 if not left and all(outcome.passed for outcome in outcomes) else 1
+    return 0 if not left and totals["passed"] == totals["drills"] else 1
 
 
 def show(outcome: Outcome) -> None:

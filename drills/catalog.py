@@ -6,7 +6,7 @@ are compared with them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -22,8 +22,8 @@ class Options:
     """What the command line says."""
 
     seed: int
-    run_kills: int
-    stream_kills: int
+    #: How many random kills to make, by the drill's name.
+    kills: Mapping[str, int]
     budget_s: float
 
 
@@ -184,13 +184,17 @@ DRILLS: tuple[Drill, ...] = (
     Drill(
         "run-random-kills",
         "kill -9 at random moments",
-        lambda s, random, o: kills.kill_runs(s, "run-random-kills", random, o.run_kills, o.budget_s),
+        lambda s, random, o: kills.kill_runs(
+            s, "run-random-kills", random, o.kills["run-random-kills"], o.budget_s
+        ),
         beside_others=True,
     ),
     Drill(
         "stream-random-kills",
         "kill -9 at random moments",
-        lambda s, random, o: kills.kill_stream(s, "stream-random-kills", random, o.stream_kills, o.budget_s),
+        lambda s, random, o: kills.kill_stream(
+            s, "stream-random-kills", random, o.kills["stream-random-kills"], o.budget_s
+        ),
         beside_others=True,
     ),
 )

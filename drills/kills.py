@@ -6,7 +6,7 @@ import time
 from random import Random
 
 from drills.job import Job
-from drills.outcome import Outcome
+from drills.outcome import Outcome, merge
 from drills.stage import Stage
 from drills.trial import TIMEOUT_S, Trial
 
@@ -69,21 +69,6 @@ def _kill_at_random(trial: Trial, random: Random) -> Job | None:
     trial.note_recovery(job)
     trial.count_kill()
     return None
-
-
-def merge(name: str, outcomes: list[Outcome]) -> Outcome:
-    """The sum of several trials of one drill."""
-    merged = Outcome(name)
-    for one in outcomes:
-        merged.kills += one.kills
-        merged.planned += one.planned
-        merged.seen += one.seen
-        merged.duplicates += one.duplicates
-        merged.missing += one.missing
-        merged.recoveries += one.recoveries
-        merged.faults += [f"{one.name}: {fault}" for fault in one.faults]
-    merged.settle()
-    return merged
 
 
 def two_drivers(stage: Stage, name: str) -> Outcome:

@@ -49,3 +49,19 @@ def compare(name: str, planned: Planned, seen: Counter[str]) -> Outcome:
     if not planned.messages:
         outcome.faults.append("nothing was planned: the drill shows nothing")
     return outcome
+
+
+def merge(name: str, outcomes: list[Outcome]) -> Outcome:
+    """The sum of several trials of one drill."""
+    merged = Outcome(name)
+    for one in outcomes:
+        merged.kills += one.kills
+        merged.planned += one.planned
+        merged.seen += one.seen
+        merged.duplicates += one.duplicates
+        merged.missing += one.missing
+        merged.recoveries += one.recoveries
+        merged.seconds += one.seconds
+        merged.faults += [f"{one.name}: {fault}" for fault in one.faults]
+    merged.settle()
+    return merged

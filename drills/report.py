@@ -6,6 +6,7 @@ Invariant: what was not done is in the report as not done; totals are sums of th
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from html import escape
 from pathlib import Path
 from statistics import median
@@ -39,8 +40,8 @@ and Spark included; the median of a drill's restarts, and over all of them.</p>
 """
 
 
-def document(outcomes: list[Outcome], skipped: list[str], seed: int) -> dict[str, Any]:
-    """The content of `drills.json`."""
+def document(outcomes: Collection[Outcome], skipped: list[str], seed: int, code: str) -> dict[str, Any]:
+    """The content of `drills.json`. `code`: a digest of what was tried."""
     recoveries = [one for outcome in outcomes for one in outcome.recoveries]
     totals: dict[str, Any] = {name: sum(getattr(one, name) for one in outcomes) for name in _NUMBERS}
     totals |= {
@@ -58,6 +59,7 @@ def document(outcomes: list[Outcome], skipped: list[str], seed: int) -> dict[str
                 "name": one.name,
                 **{name: getattr(one, name) for name in _NUMBERS},
                 "recovery_s": one.recovery_s,
+                "recoveries_s": one.recoveries,
                 "passed": one.passed,
                 "faults": one.faults,
                 "seconds": round(one.seconds, 1),
@@ -66,6 +68,7 @@ def document(outcomes: list[Outcome], skipped: list[str], seed: int) -> dict[str
         ],
         "not_done": skipped,
         "seed": seed,
+        "code": code,
         "totals": totals,
     }
 
@@ -90,7 +93,9 @@ def page(report: dict[str, Any], about: dict[str, str]) -> str:
         verdict=verdict if good else f"<strong>{verdict}</strong>",
         rows="\n".join(_row(one, about.get(one["name"], "")) for one in report["drills"]),
         foot=_cells("", "All", "", {**totals, "recovery_s": totals["recovery_s_median"]}),
-        skipped=f"<h2>Not done: no time was left</h2><ul>{skipped}</ul>" if skipped else "",
+        skipped=f"<h2>Not done, or not to the end: no time was left</h2><ul>{skipped}</ul>"
+        if skipped
+        else "",
     )
 
 

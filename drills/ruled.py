@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
-from drills.kills import merge
-from drills.outcome import Outcome, compare
+from drills.outcome import Outcome, compare, merge
 from drills.points import die_at_point
 from drills.stage import Stage
 from drills.trial import TIMEOUT_S, DrillError, Trial

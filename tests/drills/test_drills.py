@@ -34,8 +34,8 @@ def stage(servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.mark.integration
 @pytest.mark.parametrize("names", CHOSEN, ids=" and ".join)
 def test_nothing_is_lost_and_nothing_doubled(stage: Stage, names: tuple[str, ...]) -> None:
-    options = Options(SEED, run_kills=1, stream_kills=1, budget_s=60.0)
-    outcomes = try_together([DRILLS_BY_NAME[name] for name in names], stage, options)
+    options = Options(SEED, kills={"run-random-kills": 1, "stream-random-kills": 1}, budget_s=60.0)
+    outcomes = try_together([DRILLS_BY_NAME[name] for name in names], stage, options, {})
     assert [outcome.name for outcome in outcomes] == list(names)
     for outcome in outcomes:
         assert outcome.faults == []

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from pathlib import Path
 from typing import TypeGuard
 
 import pytest
 
 from drills.__main__ import choose, in_groups
 from drills.catalog import DRILLS
-from drills.outcome import Outcome, compare
+from drills.continued import lacking, read_outcomes, what_is_left
+from drills.outcome import Outcome, compare, merge
 from drills.plan import Planned
-from drills.report import document, page
+from drills.report import document, page, write
 from drills.trial import KINDS
 from pipelines.edges.faultpoints import POINTS
+from pipelines.errors import InputError
 from tests.guards.rules import python_files
 
 
@@ -60,7 +63,7 @@ def test_the_report_adds_up_and_names_what_was_not_done() -> None:
     bad = Outcome("b", kills=1, planned=4, seen=3, missing=1, faults=["1 < 2"])
     for one in (good, bad):
         one.settle()
-    report = document([good, bad], ["c"], seed=7)
+    report = document([good, bad], ["c"], seed=7, code="d1")
     assert [set(one) >= {"name", "kills", "planned", "seen", "duplicates", "missing", "recovery_s"} for one in
             report["drills"]] == [True, True]  # fmt: skip
     assert report["drills"][0]["recovery_s"] == 2.0
@@ -74,6 +77,35 @@ def test_the_report_adds_up_and_names_what_was_not_done() -> None:
     assert "<strong>1 of 2" in shown
     assert "median 2.0 s, worst 3.0 s" in shown
     assert "http" not in shown
+
+
+def test_what_was_stopped_goes_on_with_what_is_lacking(tmp_path: Path) -> None:
+    chosen = choose(["stream-sigterm", "stream-burst", "stream-grown-topics", "stream-random-kills"])
+    kills = {"stream-random-kills": 5}
+    calm = Outcome("stream-undisturbed", planned=5, seen=5)
+    done = Outcome("stream-sigterm", planned=5, seen=5, recoveries=[1.25, 2.0], seconds=30.0)
+    bad = Outcome("stream-burst", planned=5, seen=4, missing=1, faults=["one is lost"])
+    some = Outcome("stream-random-kills", kills=3, planned=5, seen=5, recoveries=[4.5])
+    done.settle()
+    some.settle()
+    write(tmp_path, document([calm, done, bad, some], [], seed=7, code="d1"), {})
+    kept = read_outcomes(tmp_path, "d1")
+    assert list(kept.values()) == [calm, done, bad, some]
+    todo, begun = what_is_left(chosen, kept, kills)
+    assert [one.name for one in todo] == ["stream-undisturbed", "stream-grown-topics", "stream-random-kills"]
+    assert begun == {"stream-random-kills": some}
+    kept["stream-grown-topics"] = Outcome("stream-grown-topics", planned=5, seen=5)
+    assert [one.name for one in lacking(chosen, kept, kills)] == ["stream-random-kills"]
+    kept["stream-random-kills"] = merge("stream-random-kills", [some, some])
+    assert kept["stream-random-kills"].kills == 6
+    assert what_is_left(chosen, kept, kills) == ([], {})
+
+
+def test_a_report_of_other_code_does_not_go_on(tmp_path: Path) -> None:
+    assert read_outcomes(tmp_path, "d2") == {}
+    write(tmp_path, document([Outcome("a")], [], seed=7, code="d1"), {})
+    with pytest.raises(InputError, match=r"drills.json is of other code .* start anew without --continue"):
+        read_outcomes(tmp_path, "d2")
 
 
 def test_a_choice_brings_what_it_is_compared_with() -> None:

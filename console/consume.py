@@ -63,6 +63,7 @@ def read_topic(
     from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, TopicPartition
 
     from console.broker import BrokerError, connection, partitions
+    from pipelines.edges.meeting import meet_brokers
 
     places = partitions(settings, topic)
     start = OFFSET_BEGINNING if from_beginning else OFFSET_END
@@ -73,8 +74,11 @@ def read_topic(
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            # The end is told when nothing has come for so long.
+            "fetch.wait.max.ms": 100,
         }
     )
+    meet_brokers(consumer, topic)
     try:
         consumer.assign([TopicPartition(topic, place.partition, start) for place in places])
         at_end: set[int] = set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from pydantic import ValidationError
 
 from schemas.messages import Recall
@@ -23,8 +23,9 @@ class Recalls:
 
     def __init__(self, connection: dict[str, str | int | bool], servers: str) -> None:
         self._servers = servers
-        self._place = TopicPartition(TOPIC, 0, OFFSET_BEGINNING)
-        self._next = 0
+        self._place = TopicPartition(TOPIC, 0)
+        #: The offset of the next record to read; None before the first.
+        self._next: int | None = None
         self._versions: set[str] = set()
         self._consumer = Consumer(
             {
@@ -32,16 +33,19 @@ class Recalls:
                 "group.id": "carillon-recalls",  # librdkafka wants one; assigning by hand joins none
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 20,
             }
         )
-        self._consumer.assign([self._place])
 
     def refresh(self) -> frozenset[str]:
         """The campaign versions that are recalled now. SenderError: the topic cannot be read to its end."""
         try:
             first, end = self._consumer.get_watermark_offsets(self._place, timeout=_TIMEOUT_S)
-            self._next = max(self._next, first)
+            if self._next is None:
+                # To be told the offset saves the half second that a new consumer takes to find the beginning.
+                self._consumer.assign([TopicPartition(TOPIC, 0, first)])
+            self._next = max(self._next or 0, first)
             deadline = time.monotonic() + _TIMEOUT_S
             while self._next < end:
                 self._read(deadline)

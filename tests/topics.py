@@ -18,6 +18,7 @@ def read_committed(client: Mapping[str, str], topic: str, timeout_s: float = 60.
             "enable.auto.commit": "false",
             "isolation.level": "read_committed",
             "enable.partition.eof": "true",
+            "fetch.wait.max.ms": "20",
         }
     )
     try:

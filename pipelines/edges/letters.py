@@ -105,6 +105,8 @@ def read_letters(client: dict[str, str], wanted: Wanted) -> Iterator[Letter]:
             "enable.auto.commit": "false",
             "isolation.level": "read_committed",
             "enable.partition.eof": "true",
+            # The end is told when nothing has come for so long.
+            "fetch.wait.max.ms": "20",
             "log_level": "2",
         }
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from pipelines.edges.meeting import meet_brokers
 from pipelines.edges.progress import TOPIC, Position, ProgressUnreadableError, count_partitions
 
 #: How long to wait for the end of the topic.
@@ -51,6 +52,7 @@ class MarkerReader:
                 "log_level": "2",
             }
         )
+        meet_brokers(self._consumer, TOPIC)
         self._consumer.assign(self._places)
 
     def refresh(self) -> None:

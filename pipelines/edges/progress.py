@@ -12,14 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from confluent_kafka import (
-    OFFSET_BEGINNING,
     Consumer,
-    IsolationLevel,
     KafkaError,
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from pipelines.errors import InputError, ServerError
 from schemas.topics import load_topics
@@ -164,9 +162,8 @@ def read_markers(
     Waits for open transactions of others, since a read-committed consumer cannot see past them; `timeout_s` must
     therefore exceed the transaction time-out. Raises `ProgressUnreadableError` when the end is not reached by then.
     """
-    where = TopicPartition(TOPIC, partition, OFFSET_BEGINNING)
     try:
-        yield from _read_to_end(client, where, timeout_s)
+        yield from _read_to_end(client, partition, timeout_s)
     except KafkaException as error:
         raise ProgressUnreadableError(
             f"the markers in '{TOPIC}' could not be read: {error.args[0].str()}. Does Kafka answer "
@@ -175,10 +172,10 @@ def read_markers(
 
 
 def _read_to_end(
-    client: dict[str, str], where: TopicPartition, timeout_s: float
+    client: dict[str, str], partition: int, timeout_s: float
 ) -> Iterator[tuple[bytes | None, bytes | None]]:
     deadline = time.monotonic() + timeout_s
-    end = _end_offset(client, where, deadline)
+    first, end = _bounds(client, partition, deadline)
     if end == 0:
         return
     consumer = Consumer(
@@ -187,31 +184,37 @@ def _read_to_end(
             "group.id": "carillon-progress-reader",
             "enable.auto.commit": "false",
             "isolation.level": "read_committed",
+            # Should the first offset be gone by now: a marker must never be passed over.
+            "auto.offset.reset": "earliest",
             "enable.partition.eof": "true",
             "fetch.wait.max.ms": "20",
         }
     )
     try:
-        consumer.assign([where])
+        consumer.assign([TopicPartition(TOPIC, partition, first)])
         yield from _consume_to(consumer, end, deadline)
     finally:
         consumer.close()
 
 
-def _end_offset(client: dict[str, str], where: TopicPartition, deadline: float) -> int:
-    while True:
-        admin = AdminClient(client)
-        request = {where: OffsetSpec.latest()}
-        futures = admin.list_offsets(
-            request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=10.0
-        )
-        try:
-            return int(futures[where].result().offset)
-        except KafkaException as error:
-            # A broker that has just come back does not lead its partitions yet.
-            if error.args[0].code() not in _PASSING or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+def _bounds(client: dict[str, str], partition: int, deadline: float) -> tuple[int, int]:
+    """The partition's first offset, and its end as an uncommitted reader sees it. A consumer that is told to begin at
+    the beginning finds out where that is after half a second."""
+    consumer = Consumer(
+        {**client, "group.id": "carillon-progress-reader", "isolation.level": "read_uncommitted"}
+    )
+    try:
+        while True:
+            try:
+                first, end = consumer.get_watermark_offsets(TopicPartition(TOPIC, partition), timeout=10.0)
+                return int(first), int(end)
+            except KafkaException as error:
+                # A broker that has just come back does not lead its partitions yet.
+                if error.args[0].code() not in _PASSING or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+    finally:
+        consumer.close()
 
 
 def _consume_to(consumer: Consumer, end: int, deadline: float) -> Iterator[tuple[bytes | None, bytes | None]]:

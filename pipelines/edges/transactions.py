@@ -13,7 +13,8 @@ from typing import TypeVar
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pipelines.edges.faultpoints import reach
-from pipelines.edges.progress import FencedError
+from pipelines.edges.meeting import meet_brokers
+from pipelines.edges.progress import TOPIC, FencedError
 from pipelines.lanes import lane_partition
 
 _Answer = TypeVar("_Answer")
@@ -80,6 +81,7 @@ class TransactionalProducer:
                 "compression.type": "lz4",
             }
         )
+        meet_brokers(self._producer, TOPIC)
         self._guard(lambda: self._producer.init_transactions(60.0), "initialise the transactional id")
 
     def commit(self, records: Sequence[Record]) -> None:

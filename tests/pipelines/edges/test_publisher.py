@@ -9,13 +9,11 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from conf import Settings
 from pipelines.edges import progress
@@ -248,15 +246,13 @@ def test_a_broker_that_does_not_lead_yet_is_asked_again(
     assert publish_chunk(target, key, Position(0, 0), chunk(key, "a"))
     answers = [KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION), KafkaError(KafkaError._TRANSPORT)]
 
-    class Starting(AdminClient):  # type: ignore[misc] # confluent_kafka has no type hints
-        def list_offsets(self, request: Any, **options: Any) -> Any:
-            if not answers:
-                return super().list_offsets(request, **options)
-            refused: Future[Any] = Future()
-            refused.set_exception(KafkaException(answers.pop()))
-            return dict.fromkeys(request, refused)
+    class Starting(Consumer):  # type: ignore[misc] # confluent_kafka has no type hints
+        def get_watermark_offsets(self, *arguments: Any, **options: Any) -> Any:
+            if answers:
+                raise KafkaException(answers.pop())
+            return super().get_watermark_offsets(*arguments, **options)
 
-    monkeypatch.setattr(progress, "AdminClient", Starting)
+    monkeypatch.setattr(progress, "Consumer", Starting)
     assert marker(target, key) == Position(0, 0)
     assert answers == []
 

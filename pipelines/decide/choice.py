@@ -26,18 +26,18 @@ def add_choice(rows: Rows, reachable: pa.Array) -> None:
     ranks = {channel: rank for rank, channel in enumerate(rows.rule("channels"))}
     is_by_wish = rows.rule("channel_choice") == "preferred"
     waits = pc.or_(rows.column("is_delayed"), pc.is_valid(rows.column("opens_at")))
-    columns = [rows.column("origin"), rows.column("customer_id"), rows.column("channel")]
-    keys = list(zip(*(column.to_pylist() for column in columns), strict=True))
+    # Campaigns may share a policy.
+    columns = [rows.column(name).to_pylist() for name in ("origin", "campaign_id", "customer_id")]
+    keys, channels = list(zip(*columns, strict=True)), rows.column("channel").to_pylist()
     preferred = rows.customer("preferred_channel").to_pylist() if is_by_wish else [None] * len(rows)
-    best: dict[tuple[str, str], tuple[int, str]] = {}
+    best: dict[tuple[str, str, str], tuple[int, str]] = {}
     for row in pc.indices_nonzero(pc.and_(pc.invert(waits), reachable)).to_pylist():
-        origin, customer, channel = keys[row]
+        channel = channels[row]
         # A hold may be on a channel that the campaign has given up since.
         rank = -1 if preferred[row] == channel else ranks.get(channel, len(ranks))
-        best[origin, customer] = min(best.get((origin, customer), (rank, channel)), (rank, channel))
+        best[keys[row]] = min(best.get(keys[row], (rank, channel)), (rank, channel))
     for row in pc.indices_nonzero(pc.invert(waits)).to_pylist():
-        origin, customer, _ = keys[row]
-        if found := best.get((origin, customer)):
+        if found := best.get(keys[row]):
             chosen[row] = found[1]
     rows.computed["chosen_channel"] = pa.array(chosen, pa.string())
 

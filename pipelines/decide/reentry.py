@@ -69,7 +69,7 @@ def add_rivals(rows: Rows, verdicts: Verdicts) -> None:
     passed = [True] * len(rows)
     values: list[str | None] = [None] * len(rows)
     if rule is not None:
-        names = ("customer_id", "occurred_at", "decision_id", "source_id", "data")
+        names = ("campaign_id", "customer_id", "occurred_at", "decision_id", "source_id", "data")
         columns = {name: rows.column(name) for name in names}
         contenders = [
             {"row": i, **{n: columns[n][i].as_py() for n in names}} for i in verdicts.open.to_pylist()
@@ -79,7 +79,8 @@ def add_rivals(rows: Rows, verdicts: Verdicts) -> None:
             own = entity(rule, one["data"])
             if rule["kind"] == "property" and own is None:
                 continue  # a trigger without the property is an entity of its own
-            earliest = first.setdefault((one["customer_id"], own), one["source_id"])
+            # Campaigns may share a policy.
+            earliest = first.setdefault((one["campaign_id"], one["customer_id"], own), one["source_id"])
             if earliest != one["source_id"]:
                 passed[one["row"]], values[one["row"]] = False, earliest
     verdicts.add(GATE, REASON, pa.array(passed), pa.array(values, pa.string()))

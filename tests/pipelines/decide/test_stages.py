@@ -87,6 +87,20 @@ def test_one_channel_is_chosen_among_those_that_reach() -> None:
     assert found["preferred/push"][2]["channel_choice"] == "sms"
 
 
+def test_campaigns_with_equal_rules_choose_each_for_itself() -> None:
+    first = choosing("first")
+    granted = {"push": {"granted": False}, "email": {"granted": True}}
+    rows = [
+        row | {"campaign_id": campaign, "decision_id": f"{campaign}/{row['channel']}"}
+        for campaign, by_channel in (("one", {}), ("other", granted))
+        for row in on_every_channel("e-1", first, by_channel=by_channel)
+    ]
+    found = {name: outcome[0] for name, outcome in outcomes(rows).items()}
+    no = "channel_not_chosen"
+    assert [found[f"one/{c}"] for c in ORDER] == ["sent", no, no]
+    assert [found[f"other/{c}"] for c in ORDER] == ["no_consent", "sent", no]
+
+
 def test_while_a_message_waits_no_channel_is_chosen() -> None:
     delayed = choosing("first", trigger={"explicit": True, "delay": "2 hours"})
     quiet = choosing("first", quiet_hours={"from": "10:00", "to": "11:00"})
@@ -210,6 +224,16 @@ REENTRIES = (
     ({"once_per": "order_id"}, 1.0, "o-2", False),
     ({"once_per": "order_id"}, 1.0, None, False),
 )
+
+
+def test_re_entry_is_asked_of_each_campaign_though_their_rules_be_equal() -> None:
+    once = policy_row(make_campaign(None, trigger={"explicit": True, "reentry": "once"}), NO_RULES)
+    rows = [
+        candidate_row(decision_id=name, campaign_id=campaign, source_id=name, policy=once)
+        for campaign, name in (("one", "t-1"), ("one", "t-2"), ("other", "t-3"), ("other", "t-4"))
+    ]
+    found = outcomes(rows)
+    assert [found[f"t-{n}"][0] for n in (1, 2, 3, 4)] == ["sent", "reentry"] * 2
 
 
 def test_the_same_trigger_on_another_channel_is_no_earlier_message() -> None:

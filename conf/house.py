@@ -38,7 +38,7 @@ class Decide(Section):
     quiet_otherwise: Literal["hold", "exclude"] = "hold"
     frequency_caps: tuple[HouseCap, ...] = ()
     # Customers whom no campaign reaches, so that what all campaigns do together can be measured.
-    holdout_percent: float = Field(default=0.0, ge=0.0, lt=100.0)
+    holdout_percent: float = Field(default=0.0, ge=0.0, le=99.99)
     # Another seed holds out other customers.
     holdout_seed: str = Field(default="1", min_length=1, max_length=64)
 

@@ -1,6 +1,7 @@
 """Events that drop a waiting message: found by the campaign's `cancel_on`, and compared with each candidate.
 
 Invariant: an event drops the messages of triggers that are not younger than itself, whichever of the two arrives first.
+It does not drop the message that it has fired itself, so that of many like it the last one counts.
 """
 
 from __future__ import annotations
@@ -67,17 +68,26 @@ def cancelled_by(candidates: pa.Table, cancellations: pa.Table) -> pa.Array:
     events: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for event in cancellations.to_pylist():
         events[event["campaign_id"], event["customer_id"]].append(event)
-    names = ("campaign_id", "customer_id", "occurred_at", "data")
+    names = ("campaign_id", "customer_id", "source", "source_id", "occurred_at", "data")
     rows = zip(*(candidates[name].to_pylist() for name in names), strict=True)
-    found = [_first(events.get((campaign, customer), ()), at, data) for campaign, customer, at, data in rows]
+    found = [
+        _first(events.get((campaign, customer), ()), at, data, source_id if source == "event" else None)
+        for campaign, customer, source, source_id, at, data in rows
+    ]
     return pa.array(found, pa.string())
 
 
-def _first(events: Iterable[dict[str, Any]], occurred_at: datetime | None, data: str | None) -> str | None:
+def _first(
+    events: Iterable[dict[str, Any]], occurred_at: datetime | None, data: str | None, own: str | None
+) -> str | None:
+    """`own`: the id of the event that has fired the message."""
     applying = [
         (event["occurred_at"], event["event_type"], event["event_id"])
         for event in events
-        if occurred_at is not None and event["occurred_at"] >= occurred_at and _is_about(event, data)
+        if occurred_at is not None
+        and event["event_id"] != own
+        and event["occurred_at"] >= occurred_at
+        and _is_about(event, data)
     ]
     if not applying:
         return None

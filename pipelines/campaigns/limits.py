@@ -71,7 +71,7 @@ class Rate(Keys):
 class Holdout(Keys):
     """A share of the customers who do not get the campaign, so that its effect can be measured."""
 
-    percent: float = Field(gt=0, lt=100, description="share of customers, to a hundredth of a percent")
+    percent: float = Field(ge=0.01, le=99.99, description="share of customers, to a hundredth of a percent")
 
 
 class Fuse(Keys):

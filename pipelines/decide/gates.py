@@ -49,7 +49,7 @@ def _has_address(rows: Rows) -> pa.Array:
     """Whether there is an address of the row's channel; blanks are none."""
     found = rows.all(False)
     for channel in CHANNELS:
-        text = pc.utf8_trim(rows.customer(channel.address_column), characters=" ")
+        text = pc.utf8_trim_whitespace(rows.customer(channel.address_column))
         is_here = pc.and_(pc.equal(rows.column("channel"), channel.name), pc.not_equal(text, ""))
         found = pc.or_(found, pc.fill_null(is_here, False))
     return found

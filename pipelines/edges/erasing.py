@@ -102,8 +102,10 @@ def end_waiting(tables: Tables, condition: str, at: datetime) -> int:
     """Record of each message that waits, of those that meet the condition, that it will not be sent; returns how many.
     Its hold is about to be deleted, and nobody would decide about it any more."""
     ledger = table("ledger")
-    # Their rows are found by a digest of each customer in the ledger: once.
-    own = f"SELECT *, max(decided_at) OVER (PARTITION BY message_id) AS newest FROM t WHERE {condition}"
+    # Their rows are found by a digest of each customer in the ledger: once. A trigger that came again while its message
+    # waits has decided nothing about that message.
+    decided = f"{condition} AND (reason IS NULL OR reason <> 'duplicate_trigger')"
+    own = f"SELECT *, max(decided_at) OVER (PARTITION BY message_id) AS newest FROM t WHERE {decided}"
     held = tables.query(ledger, f"SELECT * FROM ({own}) WHERE decision = 'held' AND decided_at = newest")
     ended = {
         "pipeline": _PIPELINE, "unit": 0, "decision": "excluded", "reason": "suppressed", "due_at": None,

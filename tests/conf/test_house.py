@@ -29,7 +29,7 @@ def test_rules_come_from_the_environment_too() -> None:
         ({"quiet_from": "22:00", "quiet_to": "22:00"}, "the same time"),
         ({"quiet_from": 1320, "quiet_to": "08:00"}, 'in quotes: "22:00"'),
         ({"quiet_from": "22:00", "quiet_to": "24:00"}, "'24:00' is no time of day"),
-        ({"holdout_percent": 100}, "less than 100"),
+        ({"holdout_percent": 100}, "less than or equal to 99.99"),
         ({"holdout_percent": -1}, "greater than or equal to 0"),
         ({"frequency_caps": [{"at_most": 0, "per": "day"}]}, "greater than or equal to 1"),
         ({"frequency_caps": [{"at_most": 1, "per": "7dayz"}]}, "is no length of time"),

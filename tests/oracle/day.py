@@ -137,7 +137,8 @@ class Day:
             for name, campaign in self.campaigns.items():
                 for rule in campaign.trigger.cancel_on if campaign.trigger else ():
                     if rule.event == one["type"]:
-                        said: Row = {"campaign_id": name, "match": rule.match, "at": when(one["occurred_at"])}
+                        said: Row = {"campaign_id": name, "match": rule.match, "event_id": one["event_id"]}
+                        said["at"] = when(one["occurred_at"])
                         said["value"] = one["properties"].get(rule.match) if rule.match else None
                         for known in (new, self.past):
                             known.cancellations.setdefault(one["customer_id"], []).append(said)

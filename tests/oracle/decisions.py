@@ -109,7 +109,7 @@ def _reach(row: Row, campaign: Campaign | None) -> list[tuple[str, str, bool]]:
     address = person.get(ADDRESS.get(channel, ""))
     consented = granted if granted is not None else campaign is not None and campaign.topic == "transactional"
     return [
-        ("address_present", "no_address", bool(address and address.strip(" "))),
+        ("address_present", "no_address", bool(address and address.strip())),
         (
             "address_valid",
             "invalid_address",

@@ -90,7 +90,9 @@ class Past:
             is_same = one["match"] is None or (
                 one["value"] is not None and one["value"] == row["data"].get(one["match"])
             )
-            if one["campaign_id"] == row["campaign_id"] and one["at"] >= row["occurred_at"] and is_same:
+            is_own = row["source"] == "event" and row["source_id"] == one["event_id"]
+            is_late = one["at"] >= row["occurred_at"]
+            if one["campaign_id"] == row["campaign_id"] and is_late and is_same and not is_own:
                 return True
         return False
 

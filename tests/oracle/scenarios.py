@@ -50,7 +50,7 @@ VARIANTS = st.sampled_from(
     )
 )
 REENTRY = st.sampled_from(("once", {"once_per": "1 minute"}, {"once_per": "61 seconds"}))
-NO_ADDRESS, ANY_ZONE = st.sampled_from((None, "", " ")), st.sampled_from(ZONES)
+NO_ADDRESS, ANY_ZONE = st.sampled_from((None, "", "\t ")), st.sampled_from(ZONES)
 PREFERRED = st.sampled_from((*CHANNELS, None, "pigeon"))
 INVALID = st.sampled_from((["email"], ["sms", "push"], None))
 AGO = st.sampled_from((0, 1, 3_600, 3_599, 3_601, 172_800, 259_200, -60))

@@ -85,6 +85,7 @@ TRUTHS: tuple[tuple[str, Row, bool], ...] = (
     ("address_present", {"customer": audience_row(email=None)}, False),
     ("address_present", {"customer": audience_row(email="")}, False),
     ("address_present", {"customer": audience_row(email=" ")}, False),
+    ("address_present", {"customer": audience_row(email="\r\n\t\u00a0")}, False),
     ("address_present", {"channel": "sms", "customer": audience_row(email=None)}, True),
     ("address_present", {"channel": "sms", "customer": audience_row(phone=None)}, False),
     ("address_present", {"channel": "push", "customer": audience_row(push_token=None)}, False),

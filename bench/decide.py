@@ -40,6 +40,8 @@ from pipelines.books import Books
 from pipelines.decode import decode_records
 from pipelines.edges.audience import AudiencePointer, Snapshot
 from pipelines.edges.few import session_for_few
+from pipelines.edges.objects import ObjectStore
+from pipelines.edges.terms import Term, driver_name
 from pipelines.epochs import make_epoch_work
 from pipelines.recording import HOLDS, LEDGER
 from pipelines.runs import make_run_work, run_pipeline
@@ -79,9 +81,12 @@ class Bench:
         #: So many have had their say about consent and suppression.
         self.customers = 0
         self.few = session_for_few(self.spark)
-        self.stream = UnitRunner(self.few, self.settings, "triggered", "bench", 1)
+        self.stream = UnitRunner(self.few, self.settings, "triggered", "bench", self._term("triggered"))
         for campaign in CAMPAIGNS.values():
             self.stream.campaigns.publish(campaign)
+
+    def _term(self, pipeline: str) -> Term:
+        return Term(ObjectStore(self.settings.lake), pipeline, driver_name(self.spark))
 
     def promote(self, customers: int) -> None:
         """An audience of that size, with what became known of its customers since."""
@@ -109,7 +114,8 @@ class Bench:
         """Seconds to decide for everybody and append to the ledger; nothing is published."""
         self.units += 1
         run_id = f"{customers}-{self.units}"
-        runner = UnitRunner(self.spark, self.settings, run_pipeline(campaign_id, run_id), "run", 1)
+        pipeline = run_pipeline(campaign_id, run_id)
+        runner = UnitRunner(self.spark, self.settings, pipeline, "run", self._term(pipeline))
         manifest, _ = runner.manifests.pin(
             runner.app_id, 0, lambda: runner.make_manifest(0, self.clock(), {campaign_id})
         )

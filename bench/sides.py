@@ -28,7 +28,9 @@ from bench.report import Report
 from bench.sink import save_batches, write_batches
 from bench.stage import Stage
 from pipelines.books import Books
+from pipelines.edges.objects import ObjectStore
 from pipelines.edges.scheduled import run_campaign
+from pipelines.edges.terms import Term, driver_name
 from pipelines.runs import UNIT, run_pipeline
 from pipelines.units import UnitRunner
 from schemas.channels import channel as channel_named
@@ -84,7 +86,8 @@ class Sides:
         self._incarnations += 1
         stage, pipeline = self._stage, run_pipeline(self._campaign.campaign_id, run_id)
         incarnation = f"bench-{self._incarnations}"
-        runner = UnitRunner(stage.spark, stage.settings, pipeline, incarnation, 1 + self._incarnations)
+        term = Term(ObjectStore(stage.settings.lake), pipeline, f"{driver_name(stage.spark)}/{incarnation}")
+        runner = UnitRunner(stage.spark, stage.settings, pipeline, incarnation, term)
         manifest = runner.manifests.find(f"{pipeline}/run", UNIT)
         assert manifest is not None
         versions = runner.pinned(manifest)

@@ -44,10 +44,12 @@ def erase(
         digests = [suppressed_value("customer", customer)]
     else:
         digests = erasing.erased_digests(tables)
-    changed = erasing.erase(tables, ObjectStore(settings.lake), digests, at) if digests else {}
+    changed, is_whole = erasing.Erased({}, True)
+    if digests:
+        changed, is_whole = erasing.erase(tables, ObjectStore(settings.lake), digests, at)
     vacuumed = erasing.vacuum(tables)
     if as_json:
-        told = {"customers": len(digests), "rows": changed, "files_vacuumed": vacuumed}
+        told = {"customers": len(digests), "rows": changed, "is_whole": is_whole, "files_vacuumed": vacuumed}
         print(json.dumps({**told, "retention_hours": erasing.RETENTION_HOURS}))
         return
     print(
@@ -57,6 +59,8 @@ def erase(
     )
     for name, count in changed.items():
         print(f"{name}: {count} rows {'kept under a pseudonym' if name == 'ledger' else 'removed'}")
+    if not is_whole:
+        print("The ledger is written to all the time: today's decisions are left to tomorrow's --pending.")
     days = erasing.RETENTION_HOURS // 24
     print(
         f"Older versions of the tables hold them for {days} more days; {vacuumed} older files were deleted now."

@@ -20,6 +20,7 @@ from conf.house import Decide
 from pipelines.campaigns import Campaign
 from pipelines.decide.policy import policy_row
 from pipelines.decide.rows import JOINED, whole_array
+from pipelines.latest import latest
 from schemas.ddl import arrow_type
 
 #: The longest a period of the calendar can be, and a day for the recipient's zone.
@@ -33,7 +34,6 @@ class Asked:
     caps: timedelta | None  # how far back; None: no caps
     reentry: frozenset[str]  # the campaigns with a re-entry rule
     reentry_span: timedelta | None  # how far back these look; None: to the beginning
-    may_hold: bool  # whether any message can be held
 
     def since(self, clock: datetime) -> datetime | None:
         """From when on a triggered message can be asked about; None: from the beginning."""
@@ -63,7 +63,6 @@ def asked_by(campaigns: Iterable[Campaign], house: Decide) -> Asked:
         caps=max(spans, default=None),
         reentry=frozenset(rules),
         reentry_span=timedelta(seconds=max(seconds)) if is_bounded else None,
-        may_hold=any(p["delay"] or p["holding"] or p["rate"] for p in policies.values()),
     )
 
 
@@ -87,8 +86,11 @@ def sent_before(customer_ids: pa.Array, sent: pa.Table, stopped: pa.Table) -> pa
 
 
 def _by_customer(customer_ids: pa.Array, sent: pa.Table) -> pa.Array:
-    """The messages that were sent to each of these customers."""
+    """The messages that were sent to each of these customers, each message once: a make-up run sends it again under
+    its id."""
     kind = arrow_type(JOINED["sent_before"])
+    if pc.count_distinct(sent["message_id"]).as_py() < sent.num_rows:
+        sent = latest(sent, ("message_id",), ("at",))
     names = pc.unique(sent["customer_id"])
     whose = pc.index_in(whole_array(sent["customer_id"]), value_set=names).to_numpy()
     ordered = sent.select(_CAPPED).take(pa.array(np.argsort(whose, kind="stable"))).combine_chunks()

@@ -8,11 +8,11 @@ are decided on the driver, those of a run on the executors, by the same function
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import and_
 from typing import Any
@@ -41,6 +41,7 @@ from pipelines.edges.recorded import count_unit, held_by_unit, unit_columns
 from pipelines.edges.turns import APP_ID, Turn, Turns
 from pipelines.history import Asked, asked_by, attach_past
 from pipelines.holds import OPENED_FROM, closed_rows, open_rows
+from pipelines.repeats import mark_repeats
 from pipelines.work import Work
 from schemas.tables import Table, table
 
@@ -52,7 +53,7 @@ class Recorder:
     """Records the decisions of one pipeline's units.
 
     `app_id` names its incarnation in Delta's transactions; `owner` is the pipeline that releases what is held; `driver`
-    tells this driver from all others."""
+    tells this driver from all others; `check_term` raises when a younger one has taken over."""
 
     lake: DeltaLake
     memory: Memory
@@ -61,6 +62,7 @@ class Recorder:
     app_id: str
     owner: str
     driver: str
+    check_term: Callable[[], None]
 
     def record(
         self,
@@ -91,6 +93,7 @@ class Recorder:
                     made = self._decide_in_turn(unit, manifest, known, work, asked, rated)
                 else:
                     made = self._decide(unit, manifest, known, work, asked)
+                    self.check_term()
                     if not self._append_decisions(made, manifest, f"{self.app_id}/decide", unit):
                         made = None
                 reach("after-ledger")
@@ -100,9 +103,9 @@ class Recorder:
             if made is None and rated:
                 with self._turns().take():
                     self._rates().note(rated, manifest.decided_at, decided, {})
-            if asked.may_hold or work.has_holds:
-                closed = candidates if isinstance(candidates, pa.Table) and work.has_holds else None
-                self.open_holds(unit, manifest, decided, closed)
+            # Whether anything waits, the ledger says: a rule of the house may be gone since an earlier attempt decided.
+            closed = candidates if isinstance(candidates, pa.Table) and work.has_holds else None
+            self.open_holds(unit, manifest, decided, closed)
             books.add_considered(considered.result())
         return decided
 
@@ -175,7 +178,8 @@ class Recorder:
             return decide_frame(pieces, decide_all, about, Finish(task, FILE_COLUMNS))
         if asked.is_anything:
             names = known["customer_id"].combine_chunks()
-            known = attach_past(known, self.memory.sent.of(names, asked.since(clock)), asked, clock)
+            sent = self.memory.sent.of(names, asked.since(clock), clock - (asked.caps or timedelta(0)))
+            known = attach_past(known, sent, asked, clock)
         if free_at:
             known = known.append_column("rate_free_at", free_at_of(known, free_at))
         return Decided.few(decide(known, about), known.select(["customer_id", "customer"]))
@@ -191,9 +195,13 @@ class Recorder:
     ) -> Decided | DataFrame | None:
         """Decide and append while nobody else does; None when somebody else has decided the unit meanwhile."""
         while True:
+            # Two drivers of a pipeline take each other's turns over without waiting: the older one must end.
+            self.check_term()
             with self._turn(unit) as (turn, is_contested):
+                self.check_term()
                 if is_contested and not self.decisions(manifest).isEmpty():
                     return None
+                known = self._marked_anew(known)
                 free_at = self._rates().free_at(rated)
                 made = self._decide(unit, manifest, known, work, asked, free_at)
                 reach("in-turn")
@@ -207,6 +215,13 @@ class Recorder:
             # Taken over while it was slow: whether Delta has skipped the append, only the rows say.
             if not self.decisions(manifest).isEmpty():
                 return None
+
+    def _marked_anew(self, known: pa.Table | Considered) -> pa.Table | Considered:
+        """A few candidates, with those marked as repeated that somebody has decided while this unit waited."""
+        if isinstance(known, Considered):
+            return known
+        is_seen = self.memory.seen.among(known["message_id"].combine_chunks())
+        return mark_repeats(known.drop_columns(["is_repeated"]), is_seen)
 
     @contextmanager
     def _turn(self, unit: int) -> Iterator[tuple[Turn, bool]]:

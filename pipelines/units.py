@@ -31,7 +31,7 @@ from pipelines.edges.progress import MarkerKey, count_partitions
 from pipelines.edges.publisher import PublishTarget
 from pipelines.edges.recorded import count_unit
 from pipelines.edges.tables import Tables
-from pipelines.edges.terms import driver_name
+from pipelines.edges.terms import Term, driver_name
 from pipelines.fuse import FuseCounter
 from pipelines.links import describe_links, link_settings
 from pipelines.match import check_conditions
@@ -48,7 +48,7 @@ AUDIENCE = table("audience")
 
 
 class UnitRunner:
-    """Runs the units of one pipeline. `incarnation` tells apart its lives, `term` its drivers; see `MarkerKey`. A
+    """Runs the units of one pipeline. `incarnation` tells apart its lives, `term` is this driver's; see `MarkerKey`. A
     driver of several pipelines gives them one `memory`."""
 
     def __init__(
@@ -57,7 +57,7 @@ class UnitRunner:
         settings: Settings,
         pipeline: str,
         incarnation: str,
-        term: int,
+        term: Term,
         memory: Memory | None = None,
     ) -> None:
         self.spark = spark
@@ -81,6 +81,7 @@ class UnitRunner:
             app_id=self.app_id,
             owner=release_pipeline(settings.stream.pipeline),
             driver=driver_name(spark),
+            check_term=term.check,
         )
         self._checked: set[str] = set()
         self._links = link_settings(settings.links)
@@ -199,7 +200,7 @@ class UnitRunner:
             pipeline=self.pipeline,
             incarnation=self.incarnation,
             lake=self._identity,
-            term=self.term,
+            term=self.term.number,
             unit=unit,
             clock=manifest.clock,
             campaigns=versions,
@@ -242,7 +243,9 @@ class UnitRunner:
         """Counts by reason."""
         if refused is None:
             return {}
-        key = MarkerKey(f"{self.pipeline}-dead-letters", self.incarnation, self.term, 0, self._identity)
+        key = MarkerKey(
+            f"{self.pipeline}-dead-letters", self.incarnation, self.term.number, 0, self._identity
+        )
         rows = refused.select(*letters.COLUMNS).repartition(1).sortWithinPartitions(*letters.ORDER)
         task = letters.dead_letter_task(self._target, key, unit, self.pipeline)
         account = rows.mapInArrow(task, letters.ACCOUNT_COLUMNS)

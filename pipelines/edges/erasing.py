@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
 from pipelines.edges.audience import AudiencePointer, Snapshot
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
-from pipelines.edges.tables import Tables, literal
+from pipelines.edges.tables import BusyTableError, Tables, literal
 from pipelines.identity import uuid5
 from pipelines.suppression import suppressed_value
 from schemas.tables import table
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Earlier versions of the tables stay readable for so long: a week, as Delta's own default.
 RETENTION_HOURS = 168
+#: How often all of the ledger is tried before today's decisions are left out: each time reads every customer id.
+_ATTEMPTS_AT_ALL = 2
 #: Whose decision it is that what waited for an erased customer is not sent.
 _PIPELINE = "carillon-erase"
 #: Tables whose rows of an erased customer are deleted; the ledger's are given a pseudonym.
@@ -44,6 +46,13 @@ _PSEUDONYMS = {
     "detail": "NULL",
     "gates": "NULL",
 }
+
+
+class Erased(NamedTuple):
+    """The rows that were removed or renamed, by table; and whether the ledger's of today are among them."""
+
+    rows: dict[str, int]
+    is_whole: bool
 
 
 def suppress(tables: Tables, rows: Iterable[dict[str, Any]], by: str) -> int:
@@ -74,10 +83,11 @@ def erased_digests(tables: Tables) -> list[str]:
     return sorted(str(row["value"]) for row in tables.query(table("suppressions"), sql))
 
 
-def erase(tables: Tables, objects: ObjectStore, digests: list[str], at: datetime) -> dict[str, int]:
-    """Remove the customers of these digests; returns the rows removed or renamed, by table. What waits for them is
-    excluded as of `at`. A second time finds none, but for decisions of units that were under way: what a unit publishes
-    it looks up in the ledger.
+def erase(tables: Tables, objects: ObjectStore, digests: list[str], at: datetime) -> Erased:
+    """Remove the customers of these digests. What waits for them is excluded as of `at`. A second time finds none, but
+    for decisions of units that were under way: what a unit publishes it looks up in the ledger. While units record
+    decisions all the time, those of earlier days are renamed, to which nothing is added, and today's are left to the
+    next erasure.
 
     Raises `ServerError` when a table cannot be rewritten; what was done until then stays done."""
     is_theirs = f"{_DIGEST} IN ({', '.join(map(literal, digests))})"
@@ -90,12 +100,22 @@ def erase(tables: Tables, objects: ObjectStore, digests: list[str], at: datetime
             _promote(objects, before, after, changed[name])
     told = f"kind = 'customer' AND value IN ({', '.join(map(literal, digests))}) AND event_id NOT LIKE 'erased-%'"
     tables.rewrite(table("suppressions"), lambda found: found.update({"event_id": _EVENT}, predicate=told))
-    unfinished = [f"NOT ({unit})" for unit in units_under_way(tables, objects, is_theirs)]
-    renamed = " AND ".join([is_theirs, *unfinished])
-    counted = tables.rewrite(table("ledger"), lambda found: found.update(_PSEUDONYMS, predicate=renamed))
-    if counted is not None:
-        changed["ledger"] = int(counted["num_updated_rows"])
-    return changed
+
+    def rename(found: DeltaTable, *more: str) -> int:
+        # Asked anew with each attempt: a unit may have recorded decisions before another one.
+        unfinished = [f"NOT ({unit})" for unit in units_under_way(tables, objects, is_theirs)]
+        counted = found.update(_PSEUDONYMS, predicate=" AND ".join([*more, is_theirs, *unfinished]))
+        return int(counted["num_updated_rows"])
+
+    is_whole = True
+    try:
+        renamed = tables.rewrite(table("ledger"), rename, _ATTEMPTS_AT_ALL)
+    except BusyTableError:
+        is_whole, past = False, f"decided_date < CAST({literal(at.date().isoformat())} AS DATE)"
+        renamed = tables.rewrite(table("ledger"), lambda found: rename(found, past))
+    if renamed is not None:
+        changed["ledger"] = renamed
+    return Erased(changed, is_whole)
 
 
 def end_waiting(tables: Tables, condition: str, at: datetime) -> int:
@@ -159,7 +179,9 @@ def vacuum(tables: Tables, hours: int = RETENTION_HOURS) -> int:
         found = tables.find(table(name))
         if found:
             is_usual = hours >= RETENTION_HOURS
-            files = found.vacuum(hours, dry_run=False, enforce_retention_duration=is_usual)
+            # By what lies there: the log has forgotten old files before a daily vacuum finds them in it, and never knew
+            # those of a task that died.
+            files = found.vacuum(hours, dry_run=False, enforce_retention_duration=is_usual, full=True)
             deleted += len(files)
     return deleted
 

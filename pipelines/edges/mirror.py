@@ -98,7 +98,7 @@ class SeenMessages:
 
     def among(self, message_ids: pa.Array) -> pa.Array:
         """For each id whether the newest ledger has it."""
-        self._files.refresh(_is_of_triggers)
+        self._files.refresh(is_of_triggers)
         held = self._files.held
         names, merged = self._merged
         if not names <= held.keys():  # files were rewritten
@@ -124,8 +124,9 @@ _BEYOND = np.array([(2**64 - 1, 2**64 - 1)], _ID)
 _MERGED_AT = 64
 
 
-def _is_of_triggers(files: pa.Table) -> pa.Array:
-    # The files of runs hold nothing else, so that a million rows are left out at a time.
+def is_of_triggers(files: pa.Table) -> pa.Array:
+    """Of each file whether it can hold anything but a run's rows. The files of runs hold nothing else, so that a
+    million rows are left out at a time. `files`: the add actions of the log, flat."""
     if "min.source" not in files.column_names:
         return pa.repeat(True, files.num_rows)
     is_run = [pc.fill_null(pc.equal(files[name], "run"), False) for name in ("min.source", "max.source")]

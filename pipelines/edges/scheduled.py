@@ -97,7 +97,7 @@ def carry_out(
     """Run the one unit of a run's pipeline as its youngest driver, telling `say` how far it is."""
     objects = ObjectStore(settings.lake)
     term = Term(objects, pipeline, driver_name(spark))
-    runner = UnitRunner(spark, settings, pipeline, INCARNATION, term.number)
+    runner = UnitRunner(spark, settings, pipeline, INCARNATION, term)
     reporting = AdvanceReport(objects, settings.kafka.librdkafka(), pipeline, run_name(pipeline), say)
     with closing(reporting) as report, Heartbeat(objects, pipeline, report.tick):
         return runner.run(UNIT, now(), campaigns, make)

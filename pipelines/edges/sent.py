@@ -12,7 +12,7 @@ from datetime import date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.edges.mirror import TableFiles
+from pipelines.edges.mirror import TableFiles, is_of_triggers
 from pipelines.edges.tables import Tables
 from pipelines.history import SENT_COLUMNS
 from schemas.tables import table
@@ -36,12 +36,18 @@ class SentMessages:
     def __init__(self, tables: Tables) -> None:
         self._files = TableFiles(tables, LEDGER, list(_READ), _select)
 
-    def of(self, customer_ids: pa.Array, since: datetime | None) -> pa.Table:
-        """What was sent to these customers since that day, in the columns `SENT_COLUMNS`, as of the newest version."""
+    def of(self, customer_ids: pa.Array, since: datetime | None, runs_since: datetime) -> pa.Table:
+        """What was sent to these customers since that day, by runs since their own, in the columns `SENT_COLUMNS`, as
+        of the newest version. Re-entry rules may ask for all time, and never for a run's millions."""
         first = date.min if since is None else since.date()
-        self._files.refresh(
-            lambda files: pc.greater_equal(pc.cast(files[_DAY], pa.date32()), pa.scalar(first))
-        )
+
+        def is_asked_for(files: pa.Table) -> pa.Array:
+            days = pc.cast(files[_DAY], pa.date32())
+            is_recent = pc.greater_equal(days, pa.scalar(runs_since.date()))
+            is_wanted = pc.or_(is_recent, is_of_triggers(files))
+            return pc.and_(pc.greater_equal(days, pa.scalar(first)), is_wanted)
+
+        self._files.refresh(is_asked_for)
         held = self._files.held.values()
         asked = pc.unique(customer_ids)
         found = [rows.filter(pc.is_in(rows["customer_id"], value_set=asked)) for rows, _ in held]

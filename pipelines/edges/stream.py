@@ -91,6 +91,8 @@ class TriggeredStream:
         records = (
             source.option("subscribe", f"{TRIGGERS.topic},{EVENTS.topic}")
             .option("startingOffsets", "earliest")
+            # What a producer has taken back, a replay of dead letters that was killed among them, never happened.
+            .option("kafka.isolation.level", "read_committed")
             .option("maxOffsetsPerTrigger", str(stream.max_offsets_per_epoch))
             .option("failOnDataLoss", "true")
             .load()
@@ -169,6 +171,8 @@ class TriggeredStream:
             )
         finally:
             decoded.unpersist()
+        # An older driver ends here, before Spark's log of commits stops the younger one, which works on the same epoch.
+        self._term.check()
         self._report(result)
 
     def _runner_for(self, spark: SparkSession) -> UnitRunner:
@@ -182,7 +186,7 @@ class TriggeredStream:
     def _make_runner(self, pipeline: str, incarnation: str, spark: SparkSession | None = None) -> UnitRunner:
         assert self._term is not None
         return UnitRunner(
-            spark or self._spark, self._settings, pipeline, incarnation, self._term.number, self._memory
+            spark or self._spark, self._settings, pipeline, incarnation, self._term, self._memory
         )
 
 

@@ -43,6 +43,10 @@ class DataFile(NamedTuple):
     stats: str
 
 
+class BusyTableError(ServerError):
+    """Others have committed to a table first, again and again."""
+
+
 class Tables:
     """The tables of one lake, through delta-rs."""
 
@@ -214,19 +218,23 @@ class Tables:
                 storage_options=self._options,
             )
 
-    def rewrite(self, table: Table, change: Callable[[DeltaTable], _Answer]) -> _Answer | None:
+    def rewrite(
+        self, table: Table, change: Callable[[DeltaTable], _Answer], attempts: int = _ATTEMPTS
+    ) -> _Answer | None:
         """Change the newest version; begun again when another commit came first. None when the table is not there.
 
-        Raises `ServerError` when others come first again and again."""
+        Raises `BusyTableError` when others come first each time."""
         from deltalake.exceptions import CommitFailedError
 
         with self._explained(table):
-            for _ in range(_ATTEMPTS - 1):
+            for _ in range(attempts):
                 found = self.find(table)
                 with suppress(CommitFailedError):
                     return None if found is None else change(found)
-            found = self.find(table)
-            return None if found is None else change(found)
+        raise BusyTableError(
+            f"the table '{table.name}' in {self._lake.root} was written to by others each of the {attempts} times that "
+            "it was to be changed. What was changed before stays changed: start again, best while little is sent."
+        )
 
     def _explained(self, table: Table) -> AbstractContextManager[None]:
         return explained(self._lake, table)

@@ -28,7 +28,7 @@ def open_shop(customers: int = CUSTOMERS) -> Shop:
         letter = data.draw(letters(number))
         shop.campaigns[campaign.campaign_id] = campaign
         shop.conditions[campaign.campaign_id] = condition
-        if campaign.trigger.event:
+        if campaign.trigger and campaign.trigger.event:
             # Rules that are equal make no campaigns equal.
             twin = campaign.model_copy(update={"campaign_id": f"{campaign.campaign_id}_twin"})
             shop.campaigns[twin.campaign_id] = twin

@@ -57,7 +57,9 @@ def test_whose_and_since_when() -> None:
 def test_an_event_does_not_drop_the_message_that_it_has_fired() -> None:
     own: Row = {"source": "event", "source_id": "e-1"}
     assert said([cancelling()], **own) is None
-    assert said([cancelling(), cancelling(event_id="e-2")], **own) == "order.refunded e-2 2026-03-01T09:30:00Z"
+    assert (
+        said([cancelling(), cancelling(event_id="e-2")], **own) == "order.refunded e-2 2026-03-01T09:30:00Z"
+    )
     assert said([cancelling()], **own | {"source_id": "e-0"}) == "order.refunded e-1 2026-03-01T09:30:00Z"
     assert said([cancelling()], **own | {"source": "trigger"}) == "order.refunded e-1 2026-03-01T09:30:00Z"
 

@@ -15,7 +15,7 @@ from pipelines.edges.audience import AudiencePointer, Snapshot
 from pipelines.edges.erasing import erase, erased_digests, erasure_row, suppress, vacuum
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.objects import ObjectStore
-from pipelines.edges.tables import Tables
+from pipelines.edges.tables import BusyTableError, Tables
 from pipelines.suppression import pseudonym, suppressed_value
 from schemas.tables import TABLES, table
 from tests.builders import HOUR, NOW, Row, audience_row, change_row, ledger_row, suppression_row
@@ -91,7 +91,7 @@ def test_nothing_is_left_of_whoever_is_erased(tables: Tables, settings: Settings
     suppress(tables, [erasure_row("ann-17", NOW)], "test")
     objects, digests = ObjectStore(settings.lake), erased_digests(tables)
     removed = {"audience": 1, "consents": 1, "cancellations": 1, "holds": 1, "ledger": 3}
-    assert erase(tables, objects, digests, NOW + HOUR) == removed
+    assert erase(tables, objects, digests, NOW + HOUR) == (removed, True)
     after = everything(tables)
     assert [(name, known) for name, text in after.items() for known in KNOWN if known in text] == []
     assert all("c-2" in text for name, text in after.items() if name != "suppressions")
@@ -105,17 +105,20 @@ def test_nothing_is_left_of_whoever_is_erased(tables: Tables, settings: Settings
     (other,) = [row for row in rows if row["customer_id"] == "c-2"]
     assert (other["source_id"], other["detail"], other["data"]) == ("t-1", "no cake for c-2", "{}")
     assert AudiencePointer(objects).read() == Snapshot(1, NOW.isoformat(), 1, "test")
-    assert erase(tables, objects, digests, NOW + HOUR) == dict.fromkeys(removed, 0)
+    assert erase(tables, objects, digests, NOW + HOUR) == (dict.fromkeys(removed, 0), True)
 
 
 def test_of_what_waits_it_is_recorded_that_it_is_not_sent(tables: Tables, settings: Settings) -> None:
     about = {"customer_id": "ann-17", "reason": "held_quiet_hours", "decision": "held", "due_at": NOW + HOUR}
     released = {**about, "decision": "sent", "reason": None, "decided_at": NOW + HOUR}
+    repeated = {**released, "decision": "excluded", "reason": "duplicate_trigger"}
     rows = [
         ledger_row(decision_id="d-waits", message_id="m-waits", **about),
         ledger_row(decision_id="d-ends", message_id="m-ends", **about),
         ledger_row(decision_id="d-sent", message_id="m-ends", **released),
         ledger_row(decision_id="d-other", message_id="m-other", **{**about, "customer_id": "c-2"}),
+        # The trigger came again: that is no news of the message, which still waits.
+        ledger_row(decision_id="d-again", message_id="m-waits", **repeated),
     ]
     tables.append(table("ledger"), pa.Table.from_pylist(rows, table("ledger").arrow_schema()))
     suppress(tables, [erasure_row("ann-17", NOW)], "test")
@@ -128,6 +131,7 @@ def test_of_what_waits_it_is_recorded_that_it_is_not_sent(tables: Tables, settin
         ("m-ends", "sent", None, False),
         ("m-other", "held", "held_quiet_hours", False),
         ("m-waits", "held", "held_quiet_hours", False),
+        ("m-waits", "excluded", "duplicate_trigger", False),
         ("m-waits", "excluded", "suppressed", True),
     ]
     assert {row["customer_id"] for row in told} == {pseudonym("ann-17"), "c-2"}
@@ -156,6 +160,60 @@ def test_earlier_versions_are_deleted_when_they_are_old_enough(tables: Tables, s
     assert all(known not in text for text in everything(tables).values() for known in KNOWN)
 
 
+def test_what_no_version_names_is_deleted_when_it_is_old_enough(tables: Tables, settings: Settings) -> None:
+    """A file of a task that died, and one whose removal the log has forgotten."""
+    objects, ledger = ObjectStore(settings.lake), table("ledger")
+    objects.write("ledger/decided_date=2026-03-01/part-died.zstd.parquet", b"nobody's")
+    (first,) = [one.name for one in objects.list("ledger/decided_date=2026-03-01/part-0")]
+    tables.rewrite(ledger, lambda found: found.update({"locale": "'de'"}))
+    found = tables.find(ledger)
+    assert found is not None
+    found.alter.set_table_properties({"delta.deletedFileRetentionDuration": "interval 0 seconds"})
+    found.create_checkpoint()
+    vacuum(tables, hours=0)
+    left = [one.name for one in objects.list("ledger/decided_date=2026-03-01/")]
+    assert len(left) == 1
+    assert first not in left
+    assert len(tables.query(ledger, "SELECT * FROM t")) == 4
+
+
+def test_a_ledger_that_is_written_to_all_the_time_is_renamed_up_to_today(
+    tables: Tables, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, asked = table("ledger"), []
+
+    def look_and_write(*_: Any) -> list[str]:
+        number = len(asked)
+        asked.append(number)
+        at = {"decided_at": NOW + 24 * HOUR, "decided_date": (NOW + 24 * HOUR).date()}
+        row = ledger_row(decision_id=f"d-{number}", message_id=f"m-{number}", customer_id="ann-17", **at)
+        tables.append(ledger, pa.Table.from_pylist([row], ledger.arrow_schema()))
+        return []
+
+    monkeypatch.setattr("pipelines.edges.erasing.units_under_way", look_and_write)
+    objects, digests = ObjectStore(settings.lake), [suppressed_value("customer", "ann-17")]
+    erased = erase(tables, objects, digests, NOW + 24 * HOUR)
+    assert (erased.rows["ledger"], erased.is_whole) == (3, False)
+    names = tables.query(ledger, "SELECT DISTINCT decided_date FROM t WHERE customer_id = 'ann-17'")
+    assert [row["decided_date"] for row in names] == [(NOW + 24 * HOUR).date()]
+    monkeypatch.undo()
+    assert erase(tables, objects, digests, NOW + 48 * HOUR) == (
+        {"audience": 0, "consents": 0, "cancellations": 0, "holds": 0, "ledger": len(asked)},
+        True,
+    )
+
+
+def test_others_who_always_come_first_are_named(tables: Tables) -> None:
+    def change(found: DeltaTable) -> None:
+        rival = tables.find(table("ledger"))
+        assert rival is not None
+        rival.update({"detail": "'rival'"})
+        found.update({"locale": "'de'"})
+
+    with pytest.raises(BusyTableError, match=r"'ledger' .* was written to by others each of the 2 times"):
+        tables.rewrite(table("ledger"), change, attempts=2)
+
+
 def test_a_rewriting_that_meets_another_one_begins_anew(tables: Tables) -> None:
     calls: list[int] = []
 
@@ -181,7 +239,7 @@ def test_decisions_of_a_unit_that_is_under_way_are_left_until_it_is_finished(
     for incarnation, clock in (("old", NOW - HOUR), ("new", NOW)):
         pinned = {**dict.fromkeys(f.name for f in fields(Manifest)), "clock": clock.isoformat(), "unit": 0}
         objects.write_json(f"manifests/triggered/{incarnation}/{0:012d}.json", pinned)
-    assert erase(tables, objects, digests, NOW + HOUR)["ledger"] == 0
+    assert erase(tables, objects, digests, NOW + HOUR).rows["ledger"] == 0
     manifests.finish("triggered/new", 0, {"state": "finished"})
     # The unit of the same number in another incarnation says nothing about this one.
-    assert erase(tables, objects, digests, NOW + HOUR)["ledger"] == 3
+    assert erase(tables, objects, digests, NOW + HOUR).rows["ledger"] == 3

@@ -68,18 +68,20 @@ def make_epoch_work(
     fired = match_events(events, campaigns, house)
     if fired is not None:
         matched = matched.unionByName(fired)
-    said = _listen(decoded, events, list(versions.values()))
-    ended = _end_waiting(events, said, holds, manifest) if said.ends_waiting else None
+    # A word from the future counts as from now: by a wrong clock it would outlast every later one until its time.
+    words = events.withColumn("occurred_at", F.least("occurred_at", F.lit(manifest.decided_at)))
+    said = _listen(decoded, words, list(versions.values()))
+    ended = _end_waiting(words, said, holds, manifest) if said.ends_waiting else None
     if ended is not None:
         ended = match_holds(ended, frame, is_due=False)
         matched = matched.unionByName(ended, allowMissingColumns=True)
     refused = [select_dead_letters(decoded)] if said.is_any_refused else []
     consent_changes = suppression_changes = None
     if CONSENT_EVENT in said.types:
-        consent_changes = select_consent_changes(events, manifest.pipeline, manifest.unit)
+        consent_changes = select_consent_changes(words, manifest.pipeline, manifest.unit)
         refused.append(select_unreadable_changes(events))
     if said.types & {SUPPRESSION_EVENT, ERASURE_EVENT}:
-        suppression_changes = select_suppression_changes(events, manifest.pipeline)
+        suppression_changes = select_suppression_changes(words, manifest.pipeline)
         refused.append(select_unreadable_suppressions(events))
     candidates = identify_candidates(matched, manifest.pipeline, manifest.send_partitions)
     return Work(

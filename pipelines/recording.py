@@ -41,7 +41,7 @@ from pipelines.edges.recorded import count_unit, held_by_unit, unit_columns
 from pipelines.edges.turns import APP_ID, Turn, Turns
 from pipelines.history import Asked, asked_by, attach_past
 from pipelines.holds import OPENED_FROM, closed_rows, open_rows
-from pipelines.repeats import mark_repeats
+from pipelines.repeats import find_seen, mark_repeats
 from pipelines.work import Work
 from schemas.tables import Table, table
 
@@ -220,8 +220,7 @@ class Recorder:
         """A few candidates, with those marked as repeated that somebody has decided while this unit waited."""
         if isinstance(known, Considered):
             return known
-        is_seen = self.memory.seen.among(known["message_id"].combine_chunks())
-        return mark_repeats(known.drop_columns(["is_repeated"]), is_seen)
+        return mark_repeats(known.drop_columns(["is_repeated"]), find_seen(known, self.memory.seen.among))
 
     @contextmanager
     def _turn(self, unit: int) -> Iterator[tuple[Turn, bool]]:

@@ -1,12 +1,32 @@
 """Which candidates repeat a message that was decided before, in this epoch or in an earlier one.
 
 Invariant: of all candidates that share a `message_id`, over all time, exactly one is not repeated: the first by
-(epoch, origin). The ledger is the memory; it does not expire.
+(epoch, origin). The ledger is the memory; it does not expire. A trigger that comes again is repeated on a channel too
+that its campaign has got since.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pyarrow as pa
+
+from pipelines.decide.rows import whole_array
+from pipelines.identity import uuid5_of
+from schemas.channels import CHANNEL_NAMES
+
+
+def find_seen(candidates: pa.Table, among: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """Whether an earlier unit has decided about a candidate's trigger, on whatever channel. `among`: for each message
+    id whether the ledger has it."""
+    count = candidates.num_rows
+    about = [whole_array(candidates[name]) for name in ("campaign_id", "source_id", "customer_id")]
+    ids = [uuid5_of((), *about, pa.repeat(channel, count)) for channel in CHANNEL_NAMES]
+    # Of an unknown campaign there is no channel; that it was unknown once decides nothing about it now.
+    found = among(pa.concat_arrays([*ids, whole_array(candidates["message_id"])]))
+    each = [found.slice(start, count) for start in range(0, len(found), count)] if count else [found]
+    return pa.array(np.logical_or.reduce([one.to_numpy(zero_copy_only=False) for one in each]))
 
 
 def mark_repeats(candidates: pa.Table, is_seen: pa.Array) -> pa.Table:

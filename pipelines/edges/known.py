@@ -14,7 +14,7 @@ from pipelines.cancellations import cancelled_by, cancelled_with, has_cancel_rul
 from pipelines.consent import granted_of
 from pipelines.edges.manifests import Manifest
 from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
-from pipelines.repeats import mark_repeats
+from pipelines.repeats import find_seen, mark_repeats
 from pipelines.suppression import Suppressions
 
 
@@ -23,7 +23,7 @@ def know_few(candidates: pa.Table, manifest: Manifest, campaigns: list[Campaign]
     customers = memory.customers.find(candidates["customer_id"].combine_chunks(), manifest.audience_version)
     known = candidates.append_column("customer", customers)
     # Of the newest ledger: a driver on another checkpoint may have sent the same since this unit was pinned.
-    known = mark_repeats(known, memory.seen.among(known["message_id"].combine_chunks()))
+    known = mark_repeats(known, find_seen(known, memory.seen.among))
     consents = memory.changes(CONSENTS, known, manifest.consents_version)
     known = known.append_column("granted", granted_of(known, consents, manifest.as_of))
     suppressed = Suppressions(memory.changes(SUPPRESSIONS, known, manifest.suppressions_version))

@@ -40,8 +40,8 @@ class Day:
         given = [(topic, self._origin(topic), document) for topic, document in records]
         events = [(origin, one) for topic, origin, one in given if topic == "customer.events"]
         for _, one in events:
-            self.past.hear(one)
-        ended = self._ended(events)
+            self.past.hear(one, now)
+        ended = self._ended(events, now)
         rows = []
         for topic, origin, one in given:
             rows += self._triggered(one, origin) if topic == "campaign.triggers" else self._fired(one, origin)
@@ -129,7 +129,7 @@ class Day:
             "rate_free_at": None,
         }
 
-    def _ended(self, events: list[tuple[str, Row]]) -> list[Row]:
+    def _ended(self, events: list[tuple[str, Row]], now: datetime) -> list[Row]:
         """Note the cancelling events; the waiting messages that events of this epoch end."""
         new = Past(self.past.snapshot_as_of)
         erased = {one["customer_id"] for _, one in events if one["type"] == "customer.erased"}
@@ -138,7 +138,7 @@ class Day:
                 for rule in campaign.trigger.cancel_on if campaign.trigger else ():
                     if rule.event == one["type"]:
                         said: Row = {"campaign_id": name, "match": rule.match, "event_id": one["event_id"]}
-                        said["at"] = when(one["occurred_at"])
+                        said["at"] = min(when(one["occurred_at"]), now)
                         said["value"] = one["properties"].get(rule.match) if rule.match else None
                         for known in (new, self.past):
                             known.cancellations.setdefault(one["customer_id"], []).append(said)

@@ -43,9 +43,10 @@ class Past:
     seen: set[str] = field(default_factory=set)
     holds: dict[str, Row] = field(default_factory=dict)
 
-    def hear(self, event: Row) -> None:
-        """An event about consent, suppression or erasure; anything else changes nothing."""
-        said = {**event["properties"], "at": when(event["occurred_at"]), "id": event["event_id"]}
+    def hear(self, event: Row, now: datetime) -> None:
+        """An event about consent, suppression or erasure, not later than now; anything else changes nothing."""
+        at = min(when(event["occurred_at"]), now)
+        said = {**event["properties"], "at": at, "id": event["event_id"]}
         if event["type"] == "consent.changed":
             self.changes.setdefault(event["customer_id"], []).append(said)
         elif event["type"] in ("customer.suppressed", "customer.erased"):

@@ -74,14 +74,44 @@ def test_only_what_was_sent_counts_for_few_and_for_many(spark: SparkSession, set
     assert sorted(memory.of(pa.array(["c-1"]), None, NOW)["message_id"].to_pylist()) == ["m-1", "m-6"]
 
 
+def test_a_message_that_a_make_up_run_sent_again_counts_once() -> None:
+    twice = [decided(days, decision_id=f"d-{days}", message_id="m-1") for days in (3, 1)]
+    (found,) = many(["c-1"], pa.Table.from_pylist(twice, LEDGER.arrow_schema()))
+    assert [(one["message_id"], one["at"]) for one in found] == [("m-1", NOW - DAY)]
+
+
+def test_the_files_of_runs_are_read_only_as_far_back_as_caps_ask(
+    spark: SparkSession, settings: Settings
+) -> None:
+    lake, memory = DeltaLake(spark, settings.lake), SentMessages(Tables(settings.lake))
+    rows = [
+        decided(days, decision_id=f"d-{days}", message_id=f"{source}-{days}", source=source)
+        for days, source in ((9, "run"), (8, "trigger"), (2, "run"))
+    ]
+    for unit, row in enumerate(rows):
+        lake.append_few(LEDGER, pa.Table.from_pylist([row], LEDGER.arrow_schema()), "test", unit)
+    for since, names in ((NOW - 3 * DAY, ["run-2", "trigger-8"]), (NOW, ["trigger-8"])):
+        assert sorted(memory.of(pa.array(["c-1"]), None, since)["message_id"].to_pylist()) == names
+
+
 def test_the_past_is_attached_alike_to_few_and_to_many() -> None:
     sent = [
         decided(
-            300, decision_id="d-1", campaign_id="delivered", channel="sms", source_id="e-1", data='{"o":1}'
+            300,
+            decision_id="d-1",
+            message_id="m-1",
+            campaign_id="delivered",
+            channel="sms",
+            source_id="e-1",
+            data='{"o":1}',
         ),
-        decided(2, decision_id="d-2", campaign_id="delivered", channel="sms", source_id="e-2"),
-        decided(2, decision_id="d-3", campaign_id="delivered", channel="email", source_id="e-3"),
-        decided(2, decision_id="d-4", campaign_id="other", channel="sms", source_id="e-4"),
+        decided(
+            2, decision_id="d-2", message_id="m-2", campaign_id="delivered", channel="sms", source_id="e-2"
+        ),
+        decided(
+            2, decision_id="d-3", message_id="m-3", campaign_id="delivered", channel="email", source_id="e-3"
+        ),
+        decided(2, decision_id="d-4", message_id="m-4", campaign_id="other", channel="sms", source_id="e-4"),
     ]
     asking = [
         candidate_row(decision_id="a", campaign_id="delivered", channel="sms"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipelines.repeats import mark_repeats
+from pipelines.identity import uuid5
+from pipelines.repeats import find_seen, mark_repeats
 
 #: decision, message, origin, whether an earlier unit has decided it, hold, whether it repeats.
 CASES = (
@@ -36,3 +37,15 @@ def test_the_first_of_a_message_is_no_repeat_and_all_others_are() -> None:
     assert marked.drop_columns("is_repeated").equals(candidates(True))
     without = mark_repeats(candidates(False), seen)["is_repeated"].to_pylist()
     assert [case[0] for case, found in zip(CASES, without, strict=True) if found != case[5]] == ["d-7"]
+
+
+def test_a_trigger_was_seen_on_whatever_channel_it_was_decided() -> None:
+    def of(source_id: str, channel: str | None) -> dict[str, str | None]:
+        about = {"campaign_id": "welcome", "source_id": source_id, "customer_id": "c-1"}
+        return {**about, "message_id": uuid5(*about.values(), channel or "")}
+
+    asked = [of("t-1", "sms"), of("t-2", "sms"), of("t-3", None), of("t-3", "sms")]
+    known = {uuid5("welcome", "t-1", "c-1", "email"), uuid5("welcome", "t-3", "c-1", "")}
+    among = lambda ids: pa.array([one in known for one in ids.to_pylist()], pa.bool_())  # noqa: E731
+    assert find_seen(pa.Table.from_pylist(asked), among).to_pylist() == [True, False, True, False]
+    assert find_seen(pa.Table.from_pylist(asked).slice(0, 0), among).to_pylist() == []

@@ -180,7 +180,8 @@ def test_what_no_version_names_is_deleted_when_it_is_old_enough(tables: Tables, 
 def test_a_ledger_that_is_written_to_all_the_time_is_renamed_up_to_today(
     tables: Tables, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger, asked = table("ledger"), []
+    ledger = table("ledger")
+    asked: list[int] = []
 
     def look_and_write(*_: Any) -> list[str]:
         number = len(asked)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timezone
 
 import pytest
 from chispa import assert_df_equality
+from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -16,6 +18,7 @@ from pipelines.identity import uuid5
 from schemas.tables import table
 from tests.builders import (
     NOW,
+    as_json,
     audience_row,
     consent,
     consent_event,
@@ -226,6 +229,58 @@ def test_a_withdrawal_counts_for_the_triggers_of_its_own_epoch_and_for_later_one
     workspace.forget_commit(2)
     workspace.run()
     assert workspace.lake.read(table("consents")).count() == 2
+    workspace.check()
+
+
+def test_a_word_from_the_future_does_not_outlast_what_comes_after_it(workspace: Workspace) -> None:
+    workspace.publish(make_campaign(channels=["email"]))
+    granted = {"properties": consent("email", "reminders", True), "occurred_at": "2999-01-01T00:00:00Z"}
+    workspace.send(EVENTS, consent_event("e-1", **granted))
+    workspace.run()
+    workspace.send(EVENTS, consent_event("e-2", occurred_at=datetime.now(timezone.utc).isoformat()))
+    workspace.send(TRIGGERS, trigger("t-1"), trigger("t-2", customer_id="c-2"))
+    workspace.run()
+    assert workspace.decisions() == Counter(
+        [
+            ("t-1", "welcome", "c-1", "email", "decide", "excluded", "no_consent"),
+            ("t-2", "welcome", "c-2", "email", "decide", "sent", None),
+        ]
+    )
+
+
+def test_a_trigger_that_comes_again_sends_nothing_on_a_channel_that_is_new(workspace: Workspace) -> None:
+    workspace.publish(make_campaign(channels=["email"]))
+    workspace.send(TRIGGERS, trigger("t-1"))
+    workspace.run()
+    workspace.publish(make_campaign(channels=["email", "sms"]))
+    workspace.send(TRIGGERS, trigger("t-1"), trigger("t-2"))
+    workspace.run()
+    again = "excluded", "duplicate_trigger"
+    assert workspace.decisions() == Counter(
+        [
+            ("t-1", "welcome", "c-1", "email", "decide", "sent", None),
+            ("t-1", "welcome", "c-1", "email", "decide", *again),
+            ("t-1", "welcome", "c-1", "sms", "decide", *again),
+            ("t-2", "welcome", "c-1", "email", "decide", "sent", None),
+            ("t-2", "welcome", "c-1", "sms", "decide", "sent", None),
+        ]
+    )
+    workspace.check()
+
+
+def test_what_a_producer_took_back_never_happened(workspace: Workspace) -> None:
+    workspace.publish(make_campaign(channels=["email"]))
+    producer = Producer({**workspace.settings.kafka.librdkafka(), "transactional.id": uuid5("shop")})
+    producer.init_transactions(30.0)
+    for name, end in (("t-1", producer.abort_transaction), ("t-2", producer.commit_transaction)):
+        producer.begin_transaction()
+        producer.produce(TRIGGERS, value=as_json(trigger(name)), key=b"c-1", partition=0)
+        assert producer.flush(30.0) == 0
+        end(30.0)
+    workspace.send(TRIGGERS, trigger("t-3"))
+    workspace.run()
+    sent = [(name, "welcome", "c-1", "email", "decide", "sent", None) for name in ("t-2", "t-3")]
+    assert workspace.decisions() == Counter(sent)
     workspace.check()
 
 

@@ -40,6 +40,7 @@ setup(
         "deltalake",
         "email-validator",
         "great-expectations>=1.24",
+        "idna",
         "jsonschema",
         "pandas",
         "phonenumbers",

@@ -40,10 +40,11 @@ from pipelines.books import Books
 from pipelines.decode import decode_records
 from pipelines.edges.audience import AudiencePointer, Snapshot
 from pipelines.edges.few import session_for_few
+from pipelines.edges.ledger import LEDGER
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.terms import Term, driver_name
 from pipelines.epochs import make_epoch_work
-from pipelines.recording import HOLDS, LEDGER
+from pipelines.recording import HOLDS
 from pipelines.runs import make_run_work, run_pipeline
 from pipelines.units import AUDIENCE, UnitRunner
 

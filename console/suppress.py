@@ -12,6 +12,12 @@ from typing import Annotated, Any
 import typer
 
 _KEYS = {"kind", "value", "channel", "cause", "lifted"}
+#: What the value of each kind must be.
+_EXPECTED = {
+    "customer": "is blank",
+    "address": "is no address: expected an e-mail address, a phone number such as +12025550101 or a device token alone",
+    "domain": "is no domain: expected one such as example.org",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -41,15 +47,35 @@ def suppress(
     from pipelines.errors import InputError
 
     rows = read_rows(file) if file else []
-    rows += [{"kind": "domain", "value": one} for one in domain or ()]
+    given = [{"kind": "domain", "value": one} for one in domain or ()]
+    if faults := [f"--domain '{row['value']}' is no domain" for row in given if not _can_match(row)]:
+        raise InputError(f"{'; '.join(faults)}: expected one such as example.org. Nothing was recorded.")
+    rows += given
     if not rows:
         raise InputError("nothing to suppress: give FILE.jsonl or --domain DOMAIN.")
     at = datetime.now(timezone.utc)
     for number, row in enumerate(rows):
         row |= {"occurred_at": at, "event_id": f"suppress-{at.isoformat()}-{number}"}
         row["lifted"] = lift or row.get("lifted", False)
+        row["value"] = _without_decoration(row)
     count = erasing.suppress(Tables(load(env).lake), rows, "carillon suppress")
     print(f"{count} {'lifted' if lift else 'suppressed'}")
+
+
+def _without_decoration(row: dict[str, Any]) -> str:
+    """The value as addresses have it: people write domains with the @ before them and the dot behind."""
+    text = str(row["value"])
+    return text.strip().removeprefix("@").removesuffix(".") if row["kind"] == "domain" else text
+
+
+def _can_match(row: dict[str, Any]) -> bool:
+    """Whether somebody can have such a value: what never matches would suppress nobody, and nobody would know."""
+    from pipelines.addresses import is_address, is_domain
+
+    text = _without_decoration(row)
+    if row["kind"] == "customer":
+        return bool(text.strip())
+    return is_domain(text) if row["kind"] == "domain" else is_address(text.strip())
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
@@ -73,6 +99,10 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
             faults.append(f"line {number}: 'kind' is none of {', '.join(KINDS)}")
         elif unknown := sorted(set(row) - _KEYS):
             faults.append(f"line {number}: unknown key '{unknown[0]}'; known: {', '.join(sorted(_KEYS))}")
+        elif not isinstance(row.get("lifted", False), bool):
+            faults.append(f"line {number}: 'lifted' is neither true nor false")
+        elif not _can_match(row):
+            faults.append(f"line {number}: 'value' {_EXPECTED[row['kind']]}")
         elif row.get("channel") not in (None, *CHANNEL_NAMES):
             faults.append(f"line {number}: 'channel' is none of {', '.join(CHANNEL_NAMES)}")
         elif row.get("cause", "manual") not in CAUSES or row.get("cause") == "erased":

@@ -16,6 +16,7 @@ from email_validator import EmailNotValidError, validate_email
 _TOKEN_CHARACTERS = range(8, 4097)
 #: Digits alone: phonenumbers also reads blanks, hyphens and extensions, which vendors refuse.
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+_DOMAIN = re.compile(r"[^\W_](?:[^\W_]|-)*(?:\.[^\W_](?:[^\W_]|-)*)+")
 
 
 def is_email(text: str) -> bool:
@@ -41,6 +42,18 @@ def is_phone(text: str) -> bool:
 def is_push_token(text: str) -> bool:
     """Whether it can be a device token: no blanks, a plausible length."""
     return len(text) in _TOKEN_CHARACTERS and not any(character.isspace() for character in text)
+
+
+def is_address(text: str) -> bool:
+    """Whether it can be an address of some channel, as a snapshot has it."""
+    if "@" in text:
+        return is_email(text)
+    return is_phone(text) if text[:1] in "+0123456789" and len(text) < 30 else is_push_token(text)
+
+
+def is_domain(text: str) -> bool:
+    """Whether it can stand behind the @ of an address: names with a dot between them."""
+    return _DOMAIN.fullmatch(text) is not None
 
 
 #: (channel, column of the snapshot, test).

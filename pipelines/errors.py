@@ -20,6 +20,16 @@ class ServerError(Exception):
     """A server did not answer as needed; the message says which and what to check."""
 
 
+class BusyTableError(ServerError):
+    """Others have committed to a table first, again and again."""
+
+
+#: What to say of a table that could not be changed for that reason.
+BUSY = (
+    "was written to by others each of the {} times that it was to be changed. What was changed before stays changed: "
+    "start again, best while little is sent."
+)
+
 #: delta-rs colours its errors and breaks their lines, whether anybody looks at a terminal or not.
 _ADORNED = re.compile(r"\x1b\[[0-9;]*m|↳")
 

@@ -17,6 +17,7 @@ from pipelines.books import Books
 from pipelines.corrections import render_failures
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.lake import DeltaLake
+from pipelines.edges.ledger import LEDGER, unit_rows
 from pipelines.edges.manifests import Manifest
 from pipelines.edges.recorded import SENT, unit_columns
 from pipelines.edges.scans import TableScan
@@ -24,7 +25,6 @@ from pipelines.errors import InputError
 from pipelines.messages import compile_campaign
 from pipelines.publishing import PUBLISHED_COLUMNS, PublishPlan, publish_few, publish_task
 from pipelines.recipients import PUBLISH_ORDER, Recipients, with_customers
-from pipelines.recording import LEDGER, unit_rows
 from schemas.tables import table
 
 AUDIENCE = table("audience")

@@ -13,13 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import reduce
-from operator import and_
 from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from conf import Settings
 from pipelines.books import Books
@@ -33,11 +30,12 @@ from pipelines.edges.datafiles import FILE_COLUMNS, FileTask
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.known import know_few
 from pipelines.edges.lake import DeltaLake
+from pipelines.edges.ledger import LEDGER, day_of, unit_rows
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.rates import Rates, free_at_of
-from pipelines.edges.recorded import count_unit, held_by_unit, unit_columns
+from pipelines.edges.recorded import count_unit, held_by_unit
 from pipelines.edges.turns import APP_ID, Turn, Turns
 from pipelines.history import Asked, asked_by, attach_past
 from pipelines.holds import OPENED_FROM, closed_rows, open_rows
@@ -45,7 +43,7 @@ from pipelines.repeats import find_seen, mark_repeats
 from pipelines.work import Work
 from schemas.tables import Table, table
 
-LEDGER, HOLDS = table("ledger"), table("holds")
+HOLDS = table("holds")
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ class Recorder:
         if isinstance(decided, Decided):
             assert decided.rows is not None
             return self._append(LEDGER, decided.rows, app_id, unit)
-        return self.lake.append_files(LEDGER, decided, _day(manifest), app_id, unit)
+        return self.lake.append_files(LEDGER, decided, day_of(manifest), app_id, unit)
 
     def _is_recorded(self, manifest: Manifest) -> bool:
         """Whether an earlier attempt has decided. A unit whose decisions were made in a turn has no transaction of its
@@ -174,7 +172,7 @@ class Recorder:
             since = None if asked.caps is None else clock - asked.caps
             free = (free_at or {}).get(known.scope.campaign_id)
             pieces, decide_all = gather_run(self.lake, known, manifest, about, since, free)
-            task = FileTask(self.settings.lake, LEDGER.name, _day(manifest))
+            task = FileTask(self.settings.lake, LEDGER.name, day_of(manifest))
             return decide_frame(pieces, decide_all, about, Finish(task, FILE_COLUMNS))
         if asked.is_anything:
             names = known["customer_id"].combine_chunks()
@@ -201,7 +199,8 @@ class Recorder:
                 self.check_term()
                 if is_contested and not self.decisions(manifest).isEmpty():
                     return None
-                known = self._marked_anew(known)
+                if isinstance(known, pa.Table):  # somebody may have decided about the same triggers meanwhile
+                    known = mark_repeats(known, find_seen(known, self.memory.seen.among))
                 free_at = self._rates().free_at(rated)
                 made = self._decide(unit, manifest, known, work, asked, free_at)
                 reach("in-turn")
@@ -215,12 +214,6 @@ class Recorder:
             # Taken over while it was slow: whether Delta has skipped the append, only the rows say.
             if not self.decisions(manifest).isEmpty():
                 return None
-
-    def _marked_anew(self, known: pa.Table | Considered) -> pa.Table | Considered:
-        """A few candidates, with those marked as repeated that somebody has decided while this unit waited."""
-        if isinstance(known, Considered):
-            return known
-        return mark_repeats(known.drop_columns(["is_repeated"]), find_seen(known, self.memory.seen.among))
 
     @contextmanager
     def _turn(self, unit: int) -> Iterator[tuple[Turn, bool]]:
@@ -265,14 +258,3 @@ def _count(candidates: pa.Table | Considered) -> list[dict[str, Any]]:
     if isinstance(candidates, Considered):
         return candidates.counts()
     return counted(candidates, "campaign_id", "channel")
-
-
-def _day(manifest: Manifest) -> dict[str, str]:
-    """The partition of the ledger that holds the unit's decisions."""
-    return {"decided_date": manifest.decided_at.date().isoformat()}
-
-
-def unit_rows(lake: DeltaLake, manifest: Manifest, *more: tuple[str, Any]) -> DataFrame:
-    """The ledger's rows of one unit, those that have these values too."""
-    is_own = [F.col(name) == F.lit(value) for name, value in (*unit_columns(manifest), *more)]
-    return lake.read(LEDGER).where(reduce(and_, is_own))

@@ -30,9 +30,9 @@ def find_seen(candidates: pa.Table, among: Callable[[pa.Array], pa.Array]) -> pa
 
 
 def mark_repeats(candidates: pa.Table, is_seen: pa.Array) -> pa.Table:
-    """Add `is_repeated`. Grain unchanged: one row per decision_id. `is_seen`: whether an earlier unit has decided a
-    candidate's message. The candidates come from triggers and events; a run cannot repeat them, because its id is part
-    of the message id."""
+    """Add `is_repeated`, or say it anew. Grain unchanged: one row per decision_id. `is_seen`: whether an earlier unit
+    has decided about a candidate's trigger. The candidates come from triggers and events; a run cannot repeat them,
+    because its id is part of the message id."""
     count = candidates.num_rows
     # A hold is the message that was seen, not another one like it.
     has_holds = "hold_id" in candidates.column_names
@@ -44,4 +44,7 @@ def mark_repeats(candidates: pa.Table, is_seen: pa.Array) -> pa.Table:
         if held[row] is None:
             repeated[row] = seen[row] or ids[row] in met
         met.add(ids[row])
-    return candidates.append_column("is_repeated", pa.array(repeated, pa.bool_()))
+    marks = pa.array(repeated, pa.bool_())
+    if "is_repeated" in candidates.column_names:
+        return candidates.set_column(candidates.column_names.index("is_repeated"), "is_repeated", marks)
+    return candidates.append_column("is_repeated", marks)

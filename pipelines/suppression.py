@@ -7,7 +7,10 @@ ids nor addresses are compared in clear: both sides are digests. It decides noth
 from __future__ import annotations
 
 import hashlib
+import unicodedata
+from contextlib import suppress
 
+import idna
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
@@ -40,8 +43,18 @@ def suppressed_value(kind: str, text: str) -> str:
     """The value under which a customer id, an address or a domain is suppressed. Ids tell upper case from lower."""
     if kind == "customer":
         return hashlib.sha256(text.encode()).hexdigest()
-    plain = text.strip().lower()
+    plain = _plain(text.strip().lower())
     return plain if kind == "domain" else hashlib.sha256(plain.encode()).hexdigest()
+
+
+def _plain(text: str) -> str:
+    """One spelling of several: composed letters, and of a domain the form in which DNS has it (RFC 5891)."""
+    if text.isascii():
+        return text
+    local, at, domain = unicodedata.normalize("NFC", text).rpartition("@")
+    with suppress(idna.IDNAError):
+        domain = idna.encode(domain, uts46=True).decode()
+    return f"{local}{at}{domain}"
 
 
 def pseudonym(customer_id: str) -> str:

@@ -22,6 +22,7 @@ from pipelines.edges.control import ControlPoint, cancelled_pipelines
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.identity import lake_identity
 from pipelines.edges.lake import DeltaLake
+from pipelines.edges.ledger import LEDGER
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
@@ -38,7 +39,7 @@ from pipelines.match import check_conditions
 from pipelines.publication import Publication
 from pipelines.publishing import PublishPlan
 from pipelines.recipients import PUBLISH_ORDER
-from pipelines.recording import HOLDS, LEDGER, Recorder
+from pipelines.recording import HOLDS, Recorder
 from pipelines.releases import release_pipeline
 from pipelines.work import WorkMaker
 from schemas.tables import table

@@ -17,7 +17,8 @@ import pyarrow as pa
 from pipelines.edges.audience import AudiencePointer, Snapshot
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
-from pipelines.edges.tables import BusyTableError, Tables, literal
+from pipelines.edges.tables import Tables, literal
+from pipelines.errors import BusyTableError
 from pipelines.identity import uuid5
 from pipelines.suppression import suppressed_value
 from schemas.tables import table

@@ -20,12 +20,12 @@ from pyspark.sql import functions as F
 from conf import Settings
 from pipelines.edges.faultpoints import now
 from pipelines.edges.lake import DeltaLake
+from pipelines.edges.ledger import LEDGER
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore, canonical_json
 from pipelines.edges.scheduled import carry_out
 from pipelines.edges.status import find_run
 from pipelines.errors import InputError, ServerError
-from pipelines.recording import LEDGER
 from pipelines.runs import INCARNATION, MAKE_UP, UNIT, make_up_work, run_name, run_pipeline
 from schemas.topics import topic
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from pipelines.books import Books
 from pipelines.edges.lake import DeltaLake
+from pipelines.edges.ledger import LEDGER, unit_rows
 from pipelines.edges.manifests import ManifestStore
-from pipelines.recording import LEDGER, unit_rows
 from pipelines.units import UnitRunner
 
 

@@ -20,6 +20,7 @@ from pipelines.edges.faultpoints import now
 from pipelines.edges.few import session_for_few
 from pipelines.edges.heartbeat import Heartbeat
 from pipelines.edges.lake import DeltaLake
+from pipelines.edges.ledger import LEDGER
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.memory import Memory
 from pipelines.edges.objects import ObjectStore
@@ -29,7 +30,6 @@ from pipelines.edges.releasing import HoldReleaser
 from pipelines.edges.tables import Tables
 from pipelines.edges.terms import Term, driver_name
 from pipelines.epochs import make_epoch_work
-from pipelines.recording import LEDGER
 from pipelines.units import UnitRunner
 
 #: How often the driver looks whether it shall stop; an idle stream ends within this time.

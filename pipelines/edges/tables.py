@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from conf import Lake
 from pipelines.ahead import ahead
-from pipelines.errors import FILE_GONE, InputError, ServerError, one_line
+from pipelines.errors import BUSY, FILE_GONE, BusyTableError, InputError, ServerError, one_line
 from schemas.tables import Table
 
 if TYPE_CHECKING:
@@ -41,10 +41,6 @@ class DataFile(NamedTuple):
     path: str
     size: int
     stats: str
-
-
-class BusyTableError(ServerError):
-    """Others have committed to a table first, again and again."""
 
 
 class Tables:
@@ -231,10 +227,7 @@ class Tables:
                 found = self.find(table)
                 with suppress(CommitFailedError):
                     return None if found is None else change(found)
-        raise BusyTableError(
-            f"the table '{table.name}' in {self._lake.root} was written to by others each of the {attempts} times that "
-            "it was to be changed. What was changed before stays changed: start again, best while little is sent."
-        )
+        raise BusyTableError(f"the table '{table.name}' in {self._lake.root} {BUSY.format(attempts)}")
 
     def _explained(self, table: Table) -> AbstractContextManager[None]:
         return explained(self._lake, table)

@@ -100,9 +100,17 @@ def test_the_ledger_is_told_and_changed_without_spark(workspace: Workspace, tmp_
         ("{", "line 1 is not JSON"),
         ('{"kind": "customer"}', "needs 'kind' and 'value'"),
         ('{"kind": "shoe", "value": "x"}', "'kind' is none of customer, address, domain"),
-        ('{"kind": "domain", "value": "x", "why": "y"}', "unknown key 'why'"),
-        ('{"kind": "domain", "value": "x", "channel": "fax"}', "'channel' is none of"),
-        ('{"kind": "domain", "value": "x", "cause": "erased"}', "carillon erase"),
+        ('{"kind": "domain", "value": "x.y", "why": "y"}', "unknown key 'why'"),
+        ('{"kind": "domain", "value": "x.y", "channel": "fax"}', "'channel' is none of"),
+        ('{"kind": "domain", "value": "x.y", "cause": "erased"}', "carillon erase"),
+        # What can never match would suppress nobody, and nobody would know.
+        ('{"kind": "domain", "value": "*.example.org"}', "is no domain"),
+        ('{"kind": "domain", "value": "a@example.org"}', "is no domain"),
+        ('{"kind": "address", "value": "+1 202 5550101"}', "is no address"),
+        ('{"kind": "address", "value": "Ann <a@example.org>"}', "is no address"),
+        ('{"kind": "address", "value": "mailto:a@example.org"}', "is no address"),
+        ('{"kind": "customer", "value": " "}', "is blank"),
+        ('{"kind": "customer", "value": "c-1", "lifted": "false"}', "neither true nor false"),
     ],
 )
 def test_a_list_with_a_mistake_is_refused_whole(tmp_path: Path, line: str, said: str) -> None:
@@ -114,3 +122,22 @@ def test_a_list_with_a_mistake_is_refused_whole(tmp_path: Path, line: str, said:
     with pytest.raises(InputError, match="Nothing was recorded") as refused:
         read_rows(file)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind": "domain", "value": "@Example.org."}',
+        '{"kind": "domain", "value": "bücher.example.org"}',
+        '{"kind": "address", "value": " Ann@example.org"}',
+        '{"kind": "address", "value": "+12025550101"}',
+        '{"kind": "address", "value": "fcm-0123456789"}',
+        '{"kind": "customer", "value": "c-1", "lifted": true}',
+    ],
+)
+def test_what_somebody_can_have_is_taken(tmp_path: Path, line: str) -> None:
+    from console.suppress import read_rows
+
+    file = tmp_path / "list.jsonl"
+    file.write_text(line + "\n", encoding="utf-8")
+    assert len(read_rows(file)) == 1

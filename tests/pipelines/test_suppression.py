@@ -186,3 +186,15 @@ def test_events_become_rows_or_dead_letters(spark: SparkSession) -> None:
     refused = select_unreadable_suppressions(events).collect()
     assert sorted(r.offset for r in refused) == [3, 4, 5]
     assert {r.reason for r in refused} == {"missing_field"}
+
+
+def test_letters_that_look_alike_are_alike() -> None:
+    composed, decomposed = "J\u00fcrgen@B\u00fccher.example", "Ju\u0308rgen@bu\u0308cher.example"
+    assert suppressed_value("address", composed) == suppressed_value("address", decomposed)
+    assert suppressed_value("address", composed) == suppressed_value(
+        "address", "j\u00fcrgen@xn--bcher-kva.example"
+    )
+    spellings = ("B\u00fccher.example", "xn--bcher-kva.example", "bu\u0308cher.example")
+    assert {suppressed_value("domain", one) for one in spellings} == {"xn--bcher-kva.example"}
+    # What is no name of DNS is compared as it is.
+    assert suppressed_value("domain", "\u00fc..x") == "\u00fc..x"

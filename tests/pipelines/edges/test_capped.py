@@ -10,9 +10,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from conf import Settings
 from pipelines.decided import Decided
+from pipelines.edges.ledger import LEDGER
 from pipelines.edges.turns import APP_ID, FOLDER, Turns
 from pipelines.errors import ServerError
-from pipelines.recording import LEDGER, Recorder
+from pipelines.recording import Recorder
 from tests.builders import make_campaign, trigger
 from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
 

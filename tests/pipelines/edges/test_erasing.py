@@ -15,7 +15,8 @@ from pipelines.edges.audience import AudiencePointer, Snapshot
 from pipelines.edges.erasing import erase, erased_digests, erasure_row, suppress, vacuum
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.objects import ObjectStore
-from pipelines.edges.tables import BusyTableError, Tables
+from pipelines.edges.tables import Tables
+from pipelines.errors import BusyTableError
 from pipelines.suppression import pseudonym, suppressed_value
 from schemas.tables import TABLES, table
 from tests.builders import HOUR, NOW, Row, audience_row, change_row, ledger_row, suppression_row

@@ -60,7 +60,10 @@ def resume(run: _NAME, env: _ENV = "local") -> None:
             f"run '{run}' was cancelled, which is final. Who is left can be sent to by another run id."
         )
     control.resume()
-    print(f"run {run} is to go on; if its driver was ended, start it again with the same run id")
+    print(
+        f"run {run} is to go on, with what it decided when it began; if its driver was ended, start it again with the "
+        "same run id"
+    )
 
 
 def cancel(run: _RUN, env: _ENV = "local") -> None:

@@ -44,7 +44,10 @@ def explain(
         return
     if not rows:
         about = f" by campaign '{campaign}'" if campaign else ""
-        print(f"Customer '{customer}' was never considered{about}: no trigger, event or audience named them.")
+        print(
+            f"Customer '{customer}' was never considered{about}: no trigger named them, no event of theirs met a "
+            "campaign's condition, and no audience rule has or records them."
+        )
         return
     if any(row["customer_id"] != customer for row in rows):
         print("This customer was erased: decisions before that are kept under a pseudonym.")

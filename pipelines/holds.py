@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.decide.rate import REASON as RATE_REASON
 from schemas.tables import table
 
 HOLDS = table("holds")
@@ -113,6 +114,8 @@ def match_holds(holds: DataFrame, campaigns: DataFrame, is_due: bool) -> DataFra
         _origin().alias("origin"),
         "policy",
         F.lit(is_due).alias("is_due"),
+        # Of older versions nobody knows why they wait: most by their delivery rate, as there are most of these.
+        (F.lit(is_due) & F.coalesce(F.col("reason") == RATE_REASON, F.lit(True))).alias("has_turn"),
         "hold_id",
         F.col("due_at").alias("hold_due_at"),
     )

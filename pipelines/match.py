@@ -38,8 +38,9 @@ _EVENT_COLUMNS = (
 #: Names that no declared field can have, since theirs are identifiers.
 _KEPT, _FIELDS = "kept-row", "declared-fields"
 
-#: What a candidate that is a hold brings beside: whether it is due, and which hold it is.
-HOLD_COLUMNS = ("is_due", "hold_id", "hold_due_at")
+#: What a candidate that is a hold brings beside: whether it is due, whether it has waited for its place in a delivery
+#: rate, and which hold it is.
+HOLD_COLUMNS = ("is_due", "has_turn", "hold_id", "hold_due_at")
 
 #: The contract of candidates; grain: one row per decision_id.
 CANDIDATE_COLUMNS = (

@@ -34,7 +34,7 @@ from pipelines.edges.ledger import LEDGER, day_of, unit_rows
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
-from pipelines.edges.rates import Rates, free_at_of
+from pipelines.edges.rates import Rates, free_at_of, newly_placed, rated_among
 from pipelines.edges.recorded import count_unit, held_by_unit
 from pipelines.edges.turns import APP_ID, Turn, Turns
 from pipelines.history import Asked, asked_by, attach_past
@@ -75,12 +75,11 @@ class Recorder:
 
         `is_new`: the manifest was pinned just now, so that nothing of the unit can have been recorded before."""
         asked = asked_by(campaigns, self.settings.decide)
-        # What a release sends had its place in the rate before.
-        rated = [] if manifest.pipeline == self.owner else [one for one in campaigns if one.rate]
         self._record_changes(unit, work)
         reach("after-consents")
         given = work.candidates
         candidates = given if isinstance(given, Considered) else given.toArrow()
+        rated = rated_among(candidates, campaigns)
         made: Decided | DataFrame | None = None
         # Many candidates are counted by Spark beside all else.
         with ThreadPoolExecutor(1, thread_name_prefix="count") as pool:
@@ -100,7 +99,7 @@ class Recorder:
             decided = made if isinstance(made, Decided) else self.recorded(manifest, is_large)
             if made is None and rated:
                 with self._turns().take():
-                    self._rates().note(rated, manifest.decided_at, decided, {})
+                    self._rates().note(rated, manifest.decided_at, newly_placed(decided, candidates), {})
             # Whether anything waits, the ledger says: a rule of the house may be gone since an earlier attempt decided.
             closed = candidates if isinstance(candidates, pa.Table) and work.has_holds else None
             self.open_holds(unit, manifest, decided, closed)
@@ -209,7 +208,7 @@ class Recorder:
                     if rated:
                         # Others wait for the turn: many decisions are counted in it only for this.
                         made = made if isinstance(made, Decided) else self.recorded(manifest, is_large=True)
-                        self._rates().note(rated, manifest.decided_at, made, free_at)
+                        self._rates().note(rated, manifest.decided_at, newly_placed(made, known), free_at)
                     return made
             # Taken over while it was slow: whether Delta has skipped the append, only the rows say.
             if not self.decisions(manifest).isEmpty():

@@ -169,6 +169,7 @@ def candidate_row(**changes: Any) -> Row:
         "entries": None,
         "sent_before": None,
         "is_due": None,
+        "has_turn": None,
         "outside_of": None,
         "rate_free_at": None,
     }

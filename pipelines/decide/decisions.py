@@ -30,7 +30,7 @@ from schemas.tables import table
 LEDGER = table("ledger")
 #: The ledger's columns, and those by which the delivery rate stages what would be sent.
 STAGED = pa.schema(
-    [*LEDGER.arrow_schema(), *(pa.field(n, ddl.arrow_type(JOINED[n])) for n in ("is_due", "rate_free_at"))]
+    [*LEDGER.arrow_schema(), *(pa.field(n, ddl.arrow_type(JOINED[n])) for n in ("has_turn", "rate_free_at"))]
 )
 
 

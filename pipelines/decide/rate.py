@@ -1,8 +1,9 @@
 """Delivery rate: what a campaign may not send now gets its turn, some minutes later.
 
-Invariant: of one unit no more messages of a campaign fall into any minute than its rate says. A hold that falls due
-keeps its turn, unless so many fell due at once (after a standstill) that they need turns again. What earlier units hold
-is told by `rate_free_at`.
+Invariant: of one unit no more messages of a campaign fall into any minute than its rate says. A hold that has waited
+for its turn keeps it, unless so many fell due at once (after a standstill) that they need turns again; one that has
+waited for something else, such as the end of quiet hours, is counted like all others. What earlier units hold is told
+by `rate_free_at`.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ from pipelines.decide.verdicts import GATES_TYPE
 
 GATE, REASON = "rate", "held_rate"
 Steps = Sequence[Mapping[str, int]]
-#: What the turns go by, beside campaign_id and whether a row has fallen due.
+#: What the turns go by, beside campaign_id and whether a row has had one.
 ORDER = ("occurred_at", "decision_id")
 
 
 def find_turns(decided: pa.Table, rates: Mapping[str, Steps]) -> pa.Array:
     """The place of each row among the unit's messages of its campaign, from 0, by the trigger's time; null for rows
-    that are not sent and for campaigns without a rate. Those that have fallen due count apart."""
+    that are not sent and for campaigns without a rate. Those that have had a turn count apart."""
     is_rated = pc.is_in(decided["campaign_id"], value_set=pa.array(list(rates), pa.string()))
     contenders = pc.indices_nonzero(pc.and_(pc.equal(decided["decision"], "sent"), is_rated))
-    columns = {name: decided[name].take(contenders) for name in ("campaign_id", "is_due", *ORDER)}
+    columns = {name: decided[name].take(contenders) for name in ("campaign_id", "has_turn", *ORDER)}
     queue = pa.table({"row": contenders, **columns}).sort_by([(name, "ascending") for name in ORDER])
     turns: list[int | None] = [None] * decided.num_rows
     counted: Counter[tuple[str, bool]] = Counter()
-    keys = zip(*(queue[name].to_pylist() for name in ("row", "campaign_id", "is_due")), strict=True)
-    for row, campaign_id, is_due in keys:
-        turns[row] = counted[campaign_id, bool(is_due)]
-        counted[campaign_id, bool(is_due)] += 1
+    keys = zip(*(queue[name].to_pylist() for name in ("row", "campaign_id", "has_turn")), strict=True)
+    for row, campaign_id, has_turn in keys:
+        turns[row] = counted[campaign_id, bool(has_turn)]
+        counted[campaign_id, bool(has_turn)] += 1
     return pa.array(turns, pa.int64())
 
 
@@ -44,7 +45,7 @@ def stage_by_rate(
     decided: pa.Table, turns: pa.Array, rates: Mapping[str, Steps], clock: datetime
 ) -> pa.Table:
     """Hold the rows that would be sent and are over their campaign's rate, and add the gate to all. `decided`: rows of
-    the ledger with `is_due` and `rate_free_at`; grain unchanged."""
+    the ledger with `has_turn` and `rate_free_at`; grain unchanged."""
     count = decided.num_rows
     reasons, dues = decided["reason"].to_pylist(), decided["due_at"].to_pylist()
     decisions = decided["decision"].to_pylist()
@@ -52,8 +53,8 @@ def stage_by_rate(
     values: list[str | None] = [None] * count
     for row in pc.indices_nonzero(pc.is_valid(turns)).to_pylist():
         turn, steps = turns[row].as_py(), rates[decided["campaign_id"][row].as_py()]
-        served = bool(decided["is_due"][row].as_py())
-        # What falls due has had its ramp: the last step's rate alone limits it.
+        served = bool(decided["has_turn"][row].as_py())
+        # What has had its turn has had its ramp: the last step's rate alone limits it.
         step = {**steps[-1], "first": 0, "minute": 0} if served else _step(steps, turn)
         minute = step["minute"] + (turn - step["first"]) // step["per_minute"]
         free_at = decided["rate_free_at"][row].as_py() or clock

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.campaigns import Campaign
+from pipelines.considered import Considered
 from pipelines.decide.timing import TIMESTAMP
 from pipelines.decided import Decided
 from pipelines.edges.objects import ObjectStore
@@ -52,6 +54,30 @@ class Rates:
         said = self._objects.read_json(_name(campaign.campaign_id))
         if said is None or datetime.fromisoformat(said["free_at"]) < end:
             self._objects.write_json(_name(campaign.campaign_id), {"free_at": end.isoformat()})
+
+
+def rated_among(candidates: pa.Table | Considered, campaigns: Iterable[Campaign]) -> list[Campaign]:
+    """The campaigns whose delivery rate these candidates can take up: what has waited for its place has it already."""
+    rated = [campaign for campaign in campaigns if campaign.rate]
+    if isinstance(candidates, Considered) or not rated:
+        return rated
+    named = set(pc.unique(candidates.filter(pc.invert(_have_turns(candidates)))["campaign_id"]).to_pylist())
+    return [campaign for campaign in rated if campaign.campaign_id in named]
+
+
+def newly_placed(decided: Decided, candidates: pa.Table | Considered) -> Decided:
+    """The decisions without those about candidates that had their place before."""
+    if isinstance(candidates, Considered) or decided.rows is None:
+        return decided
+    had = candidates.filter(_have_turns(candidates))["decision_id"]
+    is_old = pc.is_in(decided.rows["decision_id"], value_set=had.combine_chunks())
+    return Decided.few(decided.rows.filter(pc.invert(is_old)))
+
+
+def _have_turns(candidates: pa.Table) -> pa.Array:
+    if "has_turn" not in candidates.column_names:
+        return pa.repeat(False, candidates.num_rows)
+    return pc.fill_null(candidates["has_turn"].combine_chunks(), False)
 
 
 def free_at_of(candidates: pa.Table, free_at: Mapping[str, datetime]) -> pa.Array:

@@ -30,6 +30,7 @@ TABLE = Table(
         Column("data", "string", "The trigger's data or the event's properties, as JSON."),
         Column("priority", "int", "The higher, the earlier among those that are due."),
         Column("held_at", "timestamp", "When it was held: the pinned clock of that epoch or run."),
+        Column("reason", "string", "Why it was held; null in rows of older versions."),
     ),
     partition_by=("due_date", "state"),
     retention_days=30,

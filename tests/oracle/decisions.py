@@ -169,13 +169,13 @@ def _take_turns(scenario: Scenario, verdicts: list[Verdict]) -> None:
     if scenario.campaign is None or scenario.campaign.rate is None:
         return
     rate, now = scenario.campaign.rate, scenario.now
-    for is_due in (True, False):
-        queue = [v for v in verdicts if v.reason is None and bool(v.row["is_due"]) is is_due]
+    for has_turn in (True, False):
+        queue = [v for v in verdicts if v.reason is None and bool(v.row["has_turn"]) is has_turn]
         queue.sort(key=lambda v: (v.row["occurred_at"], v.row["decision_id"]))
-        # Minute by minute; what has fallen due has had its ramp.
-        free = [step.per_minute for step in rate.ramp for _ in range(step.minutes)] if not is_due else []
+        # Minute by minute; what has waited for its turn has had its ramp.
+        free = [step.per_minute for step in rate.ramp for _ in range(step.minutes)] if not has_turn else []
         start, minute, used = now, 0, 0
-        if not is_due:
+        if not has_turn:
             start = max([now, *(v.row["rate_free_at"] for v in verdicts if v.row["rate_free_at"])])
         for verdict in queue:
             while used >= (free[minute] if minute < len(free) else rate.per_minute):

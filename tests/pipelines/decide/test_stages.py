@@ -138,9 +138,12 @@ def test_turns_by_the_delivery_rate() -> None:
         *queue(5, two, "two"),
         *queue(2, two, "late", rate_free_at=NOW + 3 * MINUTE),
         *queue(2, two, "early", rate_free_at=NOW - 3 * MINUTE),
-        *queue(5, two, "due", is_due=True, rate_free_at=NOW + 3 * MINUTE),
+        *queue(5, two, "due", is_due=True, has_turn=True, rate_free_at=NOW + 3 * MINUTE),
+        # It has waited for something else, and takes its place behind what is held already.
+        *queue(5, two, "opened", is_due=True, has_turn=False, rate_free_at=NOW + 3 * MINUTE),
         *queue(11, ramped, "ramp"),
-        *queue(5, ramped, "ramp_due", is_due=True),
+        *queue(5, ramped, "ramp_due", is_due=True, has_turn=True),
+        *queue(5, ramped, "ramp_opened", is_due=True, has_turn=False),
         *queue(3, policy_row(make_campaign(), NO_RULES), "free"),
         # What is excluded takes nobody's turn.
         *queue(3, two, "excluded", granted=False),
@@ -157,6 +160,8 @@ def test_turns_by_the_delivery_rate() -> None:
     assert turns("late", 2) == [3, 3]
     assert turns("early", 2) == [0, 0]
     assert turns("due", 5) == [0, 0, 1, 1, 2]
+    assert turns("opened", 5) == [3, 3, 4, 4, 5]
+    assert turns("ramp_opened", 5) == [0, 1, 2, 2, 2]
     assert turns("ramp", 11) == [0, 1, 2, 2, 2, 3, 3, 3, 3, 4, 4]
     assert turns("ramp_due", 5) == [0, 0, 0, 0, 1]
     assert [found[f"free/{n}"][0] for n in range(3)] == ["sent"] * 3

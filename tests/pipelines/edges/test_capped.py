@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from conf import Settings
 from pipelines.decided import Decided
 from pipelines.edges.ledger import LEDGER
+from pipelines.edges.progress import FencedError
+from pipelines.edges.terms import Term
 from pipelines.edges.turns import APP_ID, FOLDER, Turns
 from pipelines.errors import ServerError
+from pipelines.identity import uuid5
 from pipelines.recording import Recorder
-from tests.builders import make_campaign, trigger
+from tests.builders import ledger_row, make_campaign, trigger
 from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
@@ -107,6 +111,54 @@ def test_a_driver_that_is_taken_over_in_its_turn_decides_anew(
     assert len(calls) == 2
     assert said(workspace) == Counter([("t-1", "sent", None), ("t-2", "excluded", "lost_to_priority")])
     workspace.check()
+
+
+def test_of_two_drivers_of_one_pipeline_the_older_does_not_take_its_turn_back(
+    workspace: Workspace, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would take turns over from each other for ever, and nobody else would get one."""
+    workspace.send(TRIGGERS, trigger("t-1"))
+    decide, pipeline = Recorder._decide, settings.stream.pipeline
+    calls: list[Any] = []
+
+    def slow(self: Recorder, *arguments: Any) -> Decided | DataFrame:
+        calls.append(arguments)
+        Term(workspace.objects, pipeline, "the younger")
+        with Turns(workspace.objects, pipeline, "the younger").take() as turn:
+            assert turn.fence is not None
+            workspace.lake.append_nothing(LEDGER, APP_ID, turn.fence)
+        return decide(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.recording.Recorder._decide", slow)
+        with pytest.raises(FencedError, match="taken over by a younger driver"):
+            workspace.run()
+    assert len(calls) == 1
+    assert said(workspace) == Counter()
+    workspace.run()
+    assert said(workspace) == Counter([("t-1", "sent", None)])
+    workspace.check()
+
+
+def test_a_trigger_that_somebody_decides_while_it_waits_for_its_turn_is_a_repeat(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.send(TRIGGERS, trigger("t-1"))
+    take = Turns.take
+    rows: list[Any] = []
+
+    def wait(self: Turns) -> Any:
+        if not rows:
+            # Another life of the pipeline has decided about the same trigger, and is about to publish.
+            ids = uuid5("welcome", "t-1", "c-1", "sms")
+            rows.append(ledger_row(decision_id="d-other", message_id=ids, source_id="t-1", channel="sms"))
+            workspace.lake.append_few(LEDGER, pa.Table.from_pylist(rows, LEDGER.arrow_schema()), "other", 0)
+        return take(self)
+
+    monkeypatch.setattr("pipelines.edges.turns.Turns.take", wait)
+    workspace.run()
+    assert said(workspace)["t-1", "excluded", "duplicate_trigger"] == 1
+    assert workspace.messages().total() == 0
 
 
 def test_what_was_decided_in_a_turn_is_published_though_the_checkpoint_is_gone(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -68,9 +68,9 @@ def said(workspace: Workspace, pipeline: str) -> Counter[tuple[Any, ...]]:
     return Counter(tuple(row) for row in rows.select("customer_id", "decision", "reason").collect())
 
 
-def releases(workspace: Workspace) -> list[dict[str, Any]]:
+def releases(workspace: Workspace, **stream: Any) -> list[dict[str, Any]]:
     """Those of one start of the stream; a new stream has an epoch of its own, though nothing came."""
-    return [result for result in workspace.run() if result["pipeline"] == "triggered-holds"]
+    return [result for result in workspace.run(**stream) if result["pipeline"] == "triggered-holds"]
 
 
 def test_a_message_waits_and_is_decided_again_when_it_is_due(workspace: Workspace, at: Any) -> None:
@@ -221,6 +221,36 @@ def test_of_two_runs_at_once_the_second_takes_its_places_behind_the_first(
     workspace.objects.delete("results/run-letter-first/run/000000000000.json")
     run_campaign(workspace.spark, settings, "letter", "first")
     assert workspace.objects.read_json("rates/letter.json") == free_at
+    workspace.check()
+
+
+def test_what_waited_for_the_end_of_quiet_hours_keeps_to_the_rate(
+    workspace: Workspace, settings: Settings, at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = {"from": "22:00", "to": "08:00"}
+    workspace.publish(scheduled_campaign(channels=["sms"], rate={"per_minute": 1}, quiet_hours=quiet))
+    monkeypatch.setattr(
+        "pipelines.edges.scheduled.now", lambda: datetime(2026, 3, 2, 23, tzinfo=timezone.utc)
+    )
+    line = run_campaign(workspace.spark, settings, "letter", "1")["campaigns"]["letter"]["sms"]
+    assert (line["considered"], line["held"]) == (4, 4)
+    (row,) = workspace.ledger().select("reason", "due_at").distinct().collect()
+    assert row.reason == "held_quiet_hours"
+    morning = row.due_at.astimezone(timezone.utc)
+    at(morning)
+    # Releases of two each, as there are of twenty thousand when there are more.
+    lines = [one["campaigns"]["letter"]["sms"] for one in releases(workspace, max_offsets_per_epoch=2)]
+    assert [(one["sent"], one["held"]) for one in lines] == [(1, 1), (0, 2)]
+    held = workspace.ledger().where("reason = 'held_rate'").select("due_at").collect()
+    assert sorted((row.due_at.astimezone(timezone.utc) - morning).total_seconds() for row in held) == [
+        60.0,
+        120.0,
+        180.0,
+    ]
+    for minute in (1, 2, 3):
+        at(morning + timedelta(minutes=minute, seconds=1))
+        (released,) = releases(workspace)
+        assert released["campaigns"]["letter"]["sms"]["sent"] == 1
     workspace.check()
 
 

@@ -40,7 +40,7 @@ class UnitCancelledError(Exception):
 #: How often a chunk is begun again after being fenced; each time somebody else has got further.
 _ATTEMPTS = 8
 
-#: The publishers of this worker process, kept alive between chunks and units: initialising costs 70–500 ms.
+#: The publishers of this worker process, kept alive between chunks and units: initialising costs 60–100 ms.
 _alive: dict[MarkerKey, PartitionPublisher] = {}
 
 

@@ -88,6 +88,7 @@ class UnitRunner:
         self._links = link_settings(settings.links)
         for declared in (CONSENTS, LEDGER):
             self.lake.ensure(declared)
+        self.lake.renew(HOLDS)
         self._identity = lake_identity(self.objects, self.lake)
         self._target = PublishTarget(
             client=settings.kafka.librdkafka(),

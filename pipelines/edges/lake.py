@@ -69,9 +69,7 @@ class DeltaLake:
 
     def ensure(self, table: Table) -> None:
         """Create the table when it is not there; a column that was declared since is added to one that is."""
-        opened = self.tables.newest(table)
-        if opened is not None:
-            self._add_columns(table, {field.name for field in opened.schema().fields})
+        if self.renew(table):
             return
         for attempt in range(_ATTEMPTS):
             try:
@@ -87,6 +85,13 @@ class DeltaLake:
                 time.sleep(_PAUSE_S)
             else:
                 return
+
+    def renew(self, table: Table) -> bool:
+        """Add the columns that were declared since to a table that is there; whether it is."""
+        opened = self.tables.newest(table)
+        if opened is not None:
+            self._add_columns(table, {field.name for field in opened.schema().fields})
+        return opened is not None
 
     def _create(self, table: Table) -> None:
         """By Spark: of two drivers that create a table at once, delta-rs lets the later one give it another id."""

@@ -8,7 +8,9 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
 from conf import Settings
@@ -222,6 +224,23 @@ def test_of_two_runs_at_once_the_second_takes_its_places_behind_the_first(
     run_campaign(workspace.spark, settings, "letter", "first")
     assert workspace.objects.read_json("rates/letter.json") == free_at
     workspace.check()
+
+
+def test_holds_of_an_older_version_are_gone_on_with(
+    workspace: Workspace, settings: Settings, at: Any
+) -> None:
+    declared = table("holds")
+    older = pa.schema([field for field in declared.arrow_schema() if field.name != "reason"])
+    where, options = settings.lake.delta_uri("holds"), settings.lake.object_store()
+    write_deltalake(
+        where, older.empty_table(), partition_by=list(declared.partition_by), storage_options=options
+    )
+    workspace.send(EVENTS, delivered("c-1"))
+    at(NOW)
+    workspace.run()
+    at(NOW + 2 * DAY)
+    (released,) = releases(workspace)
+    assert released["campaigns"]["delivered"]["sms"]["sent"] == 1
 
 
 def test_what_waited_for_the_end_of_quiet_hours_keeps_to_the_rate(

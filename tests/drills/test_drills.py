@@ -14,6 +14,7 @@ from drills.__main__ import try_together
 from drills.catalog import DRILLS, Options
 from drills.stage import Stage
 from embedded.servers import EmbeddedServers
+from schemas.topics import load_topics
 
 SEED = 7
 DRILLS_BY_NAME = {drill.name: drill for drill in DRILLS}
@@ -26,6 +27,8 @@ CHOSEN = (
 
 @pytest.fixture(scope="module")
 def stage(servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    # Whoever watches the topics reads all that is there, other tests' records too.
+    servers.kafka.recreate_topics(load_topics())
     with Stage(tmp_path_factory.mktemp("drills"), customers=400, seed=SEED, servers=servers) as set_up:
         yield set_up
 

@@ -95,7 +95,7 @@ reentries = st.sampled_from((None, None, "once", {"once_per": "10 hours"}, {"onc
 cancels = st.sampled_from(
     (
         [],
-        [{"event": "order.placed"}, {"event": "order.refunded", "match": "plan"}],
+        [{"event": "order.refunded", "match": "plan"}],
         [{"event": "order.refunded"}, {"event": "customer.left"}],
     )
 )

@@ -7,15 +7,21 @@ reads what the winner wrote. Does not touch Delta tables.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from conf import Lake
+
+#: How often a conflict is met before it is one of the endpoint's, as `logstore` does for the commits of tables.
+_CONFLICTS_MAX = 10
+_CONFLICT_PAUSE_S = 0.05
 
 
 class StorageError(Exception):
@@ -66,11 +72,17 @@ class ObjectStore:
     def create(self, name: str, content: bytes) -> bool:
         """Write unless the object exists; False when it did. A retry that meets its own earlier success counts as
         a success, because the content is then the same."""
-        try:
-            self._put("create", name, content, {"IfNoneMatch": "*"})
-            return True
-        except _AlreadyThereError:
-            return self.read(name) == content
+        for attempt in range(_CONFLICTS_MAX):
+            try:
+                self._put("create", name, content, {"IfNoneMatch": "*"})
+                return True
+            except _AlreadyThereError:
+                return self.read(name) == content
+            except _ConflictError as error:
+                if attempt == _CONFLICTS_MAX - 1:
+                    raise self._explain("create", name, error) from None
+                time.sleep(_CONFLICT_PAUSE_S)
+        raise AssertionError("not reached")
 
     def delete(self, name: str) -> None:
         try:
@@ -105,9 +117,11 @@ class ObjectStore:
         try:
             self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=content, **extra)
         except ClientError as error:
-            # 412: the object exists; 409: another conditional write of it is under way and will win.
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status == HTTPStatus.PRECONDITION_FAILED:
                 raise _AlreadyThereError(name) from None
+            if status == HTTPStatus.CONFLICT and extra:
+                raise _ConflictError(str(error)) from None
             raise self._explain(verb, name, error) from None
         except BotoCoreError as error:
             raise self._explain(verb, name, error) from None
@@ -143,6 +157,10 @@ class JsonFolder:
 
 class _AlreadyThereError(Exception):
     """A conditional write found the object."""
+
+
+class _ConflictError(Exception):
+    """S3 could not decide between conditional writes or deletions in flight, and asks for another try."""
 
 
 def canonical_json(document: dict[str, Any]) -> bytes:

@@ -68,6 +68,25 @@ def test_a_retry_that_meets_its_own_success_is_one(settings: Settings, servers: 
         assert behind.read("manifest") == b"ours"
 
 
+def test_a_conflict_is_tried_again_and_named_when_it_stays(
+    settings: Settings, servers: EmbeddedServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.edges.objects._CONFLICT_PAUSE_S", 0.0)
+    conflict = Fault(status=409, error_code="ConditionalRequestConflict")
+    answers = iter([conflict, conflict])
+
+    def conflict_twice(method: str, _path: str, _headers: Any) -> Fault | None:
+        return next(answers, None) if method == "PUT" else None
+
+    with FaultyS3(servers.s3.endpoint_url, conflict_twice) as door:
+        behind = ObjectStore(settings.lake.model_copy(update={"endpoint_url": door.endpoint_url}))
+        # Nobody else has created it: to take the conflict for that would leave everybody without it.
+        assert behind.create("manifest", b"ours")
+        door.rule = lambda *_: conflict
+        with pytest.raises(StorageError, match="cannot create 'other'"):
+            behind.create("other", b"ours")
+
+
 def test_an_endpoint_that_refuses_is_one_line_that_names_the_object(
     settings: Settings, servers: EmbeddedServers
 ) -> None:

@@ -22,6 +22,7 @@ from pipelines.campaigns.parts import (
 )
 from pipelines.campaigns.rules import (
     check_caps_apply,
+    check_delay_ends_open,
     check_hours_open,
     check_predicates,
     check_properties_declared,
@@ -152,6 +153,7 @@ CHECKS: tuple[Callable[[Campaign], Iterable[Problem]], ...] = (
     check_data_types,
     check_properties_declared,
     check_hours_open,
+    check_delay_ends_open,
     check_caps_apply,
     check_predicates,
     check_template_paths,

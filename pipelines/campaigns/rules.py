@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pipelines.campaigns.errors import Problem, did_you_mean
-from pipelines.campaigns.hours import NO_RULES, closures, is_never_open
+from pipelines.campaigns.hours import DAY, NO_RULES, closures, is_never_open
 from pipelines.campaigns.model import Campaign
 from pipelines.campaigns.predicates import CLOCK, predicate_faults
+from pipelines.campaigns.timing import parse_delay
 from pipelines.campaigns.types import canonical_ddl
 from schemas.ddl import DdlError
 from schemas.tables.audience import TABLE as AUDIENCE
@@ -41,6 +42,28 @@ def check_hours_open(campaign: Campaign) -> Iterator[Problem]:
             "the window lies within quiet_hours: nothing could ever be sent",
             "",
             "Widen 'send_window', or shorten 'quiet_hours'",
+        )
+
+
+def check_delay_ends_open(campaign: Campaign) -> Iterator[Problem]:
+    """What waits for a local time does not fall due when the campaign excludes."""
+    delay = campaign.trigger.delay if campaign.trigger else None
+    rule = parse_delay(delay) if delay else None
+    if rule is None or rule.minute is None:
+        return
+    days = range(7) if rule.weekday is None else (rule.weekday,)
+    excluding = [one for one in closures(campaign, NO_RULES) if one.otherwise == "exclude"]
+    closing = [
+        next((one.reason for one in excluding if one.is_closed(day * DAY + rule.minute)), None)
+        for day in days
+    ]
+    if None not in closing:
+        yield Problem(
+            CAMPAIGN_FILE,
+            "trigger.delay",
+            f"'{delay}' falls due when {closing[0]} excludes: nothing could ever be sent",
+            "",
+            f"Choose another time, or write 'otherwise: hold' in '{closing[0]}'",
         )
 
 

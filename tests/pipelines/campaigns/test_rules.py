@@ -84,6 +84,16 @@ def test_every_key_loads_is_content_and_survives_its_bundle(write_campaign: Writ
             },
             ["send_window: the window lies within quiet_hours", "Widen"],
         ),
+        (
+            trigger("delay: until 09:00 local")
+            | {"w": "send_window: {from: '10:00', to: '18:00', otherwise: exclude}"},
+            ["trigger.delay: 'until 09:00 local' falls due when send_window excludes", "'otherwise: hold'"],
+        ),
+        (
+            trigger("delay: next sunday 10:00 local")
+            | {"w": "send_window: {days: [mon, sat], otherwise: exclude}"},
+            ["trigger.delay: 'next sunday 10:00 local' falls due when send_window excludes"],
+        ),
         ({"c": "frequency_caps: [{at_most: 0, per: day}]"}, ["frequency_caps[0].at_most: 0"]),
         ({"c": "frequency_caps: [{at_most: 1, per: year}]"}, ["frequency_caps[0].per: ", "'day', 'week', 'month'"]),
         ({"c": "frequency_caps: [{at_most: 1, par: day}]"}, ["frequency_caps[0].par", "Did you mean 'per'?"]),
@@ -127,6 +137,23 @@ def test_a_wrong_rule_is_told(
 def test_a_cap_of_what_the_campaign_sends_is_good(write_campaign: WriteCampaign, cap: str) -> None:
     line = f"frequency_caps: [{{at_most: 1, per: day, {cap}}}]"
     assert load_folder(write_campaign(None, frequency_caps=line)).frequency_caps
+
+
+@pytest.mark.parametrize(
+    ("delay", "window"),
+    [
+        ("until 10:00 local", "{from: '10:00', to: '18:00', otherwise: exclude}"),
+        ("until 09:00 local", "{from: '10:00', to: '18:00'}"),
+        ("until 09:00 local", "{days: [mon], otherwise: exclude}"),
+        ("next monday 09:00 local", "{days: [mon], otherwise: exclude}"),
+        ("2 days", "{days: [mon], otherwise: exclude}"),
+    ],
+)
+def test_a_delay_that_can_end_while_the_window_is_open_is_good(
+    write_campaign: WriteCampaign, delay: str, window: str
+) -> None:
+    lines = {"w": f"send_window: {window}", **trigger(f"delay: {delay}")}
+    assert load_folder(write_campaign(None, **lines)).send_window
 
 
 @pytest.mark.parametrize(

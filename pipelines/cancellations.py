@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -62,19 +63,29 @@ def _select(events: DataFrame, campaign: Campaign, rule: CancelRule, key: str) -
     )
 
 
-def cancelled_by(candidates: pa.Table, cancellations: pa.Table) -> pa.Array:
+def cancelled_by(candidates: pa.Table, cancellations: pa.Table, clock: datetime) -> pa.Array:
     """For each of a few candidates the event that drops it, in words, the earliest of several; null when none does.
-    `cancellations`: rows of the table, the epoch's own among them."""
+    `cancellations`: rows of the table, the epoch's own among them. A trigger from the future is of the unit's `clock`,
+    or of when it was held: no wrong clock of a producer keeps its message from being dropped."""
     events: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for event in cancellations.to_pylist():
         events[event["campaign_id"], event["customer_id"]].append(event)
-    names = ("campaign_id", "customer_id", "source", "source_id", "occurred_at", "data")
-    rows = zip(*(candidates[name].to_pylist() for name in names), strict=True)
+    names = ("campaign_id", "customer_id", "source", "source_id", "data")
+    rows = zip(_known_at(candidates, clock), *(candidates[name].to_pylist() for name in names), strict=True)
     found = [
         _first(events.get((campaign, customer), ()), at, data, source_id if source == "event" else None)
-        for campaign, customer, source, source_id, at, data in rows
+        for at, campaign, customer, source, source_id, data in rows
     ]
     return pa.array(found, pa.string())
+
+
+def _known_at(candidates: pa.Table, clock: datetime) -> list[datetime | None]:
+    """The time of each trigger, but not later than it was first decided about."""
+    occurred = candidates["occurred_at"]
+    first: Any = pa.scalar(clock, occurred.type)
+    if "held_at" in candidates.column_names:
+        first = pc.coalesce(candidates["held_at"].cast(occurred.type), first)
+    return list(pc.if_else(pc.greater(occurred, first), first, occurred).to_pylist())
 
 
 def _first(

@@ -118,6 +118,8 @@ def _end_waiting(events: DataFrame, said: _Said, holds: HoldReader, manifest: Ma
     names = pa.array([row["customer_id"] for row in erased.collect()], pa.string())
     is_ended = pc.is_in(found["customer_id"], value_set=names)
     if said.cancellations is not None:
-        is_ended = pc.or_(is_ended, pc.is_valid(cancelled_by(found, said.cancellations.toArrow())))
+        is_ended = pc.or_(
+            is_ended, pc.is_valid(cancelled_by(found, said.cancellations.toArrow(), manifest.decided_at))
+        )
     ended = found.filter(is_ended)
     return waiting.sparkSession.createDataFrame(ended) if ended.num_rows else None

@@ -117,6 +117,7 @@ def match_holds(holds: DataFrame, campaigns: DataFrame, is_due: bool) -> DataFra
         # Of older versions nobody knows why they wait: most by their delivery rate, as there are most of these.
         (F.lit(is_due) & F.coalesce(F.col("reason") == RATE_REASON, F.lit(True))).alias("has_turn"),
         "hold_id",
+        "held_at",
         F.col("due_at").alias("hold_due_at"),
     )
 

@@ -35,7 +35,7 @@ def _cancelled_by(known: pa.Table, manifest: Manifest, campaigns: list[Campaign]
     said = pa.nulls(known.num_rows, pa.string())
     if has_cancel_rules(campaigns):
         events = memory.changes(CANCELLATIONS, known, manifest.cancellations_version)
-        said = cancelled_by(known, events)
+        said = cancelled_by(known, events, manifest.decided_at)
     if manifest.cancelled_runs:
         said = pc.coalesce(said, cancelled_with(known, manifest.cancelled_runs))
     return said

@@ -34,7 +34,7 @@ def cancelling(**changes: Any) -> Row:
 def said(events: list[Row], **changes: Any) -> str | None:
     asked = arrow([candidate_row(**changes)], CANDIDATE_SCHEMA)
     told = pa.Table.from_pylist(events, table("cancellations").arrow_schema())
-    (found,) = cancelled_by(asked, told).to_pylist()
+    (found,) = cancelled_by(asked, told, NOW).to_pylist()
     return found  # type: ignore[no-any-return]
 
 
@@ -52,6 +52,16 @@ def test_whose_and_since_when() -> None:
     ]
     assert said(events) == said(events[::-1]) == "order.refunded e-2 2026-03-01T08:30:00Z"
     assert said([cancelling()], customer_id=None, customer=None) is None
+
+
+def test_a_trigger_from_the_future_is_of_now_or_of_when_it_was_held() -> None:
+    late: Row = {"occurred_at": NOW + HOUR}
+    assert said([cancelling()], **late) == "order.refunded e-1 2026-03-01T09:30:00Z"
+    assert said([cancelling(occurred_at=NOW - INSTANT)], **late) is None
+    asked = arrow([candidate_row(**late)], CANDIDATE_SCHEMA)
+    held = asked.append_column("held_at", pa.array([AT], asked["occurred_at"].type))
+    told = pa.Table.from_pylist([cancelling(occurred_at=AT)], table("cancellations").arrow_schema())
+    assert cancelled_by(held, told, NOW + HOUR).to_pylist() == ["order.refunded e-1 2026-03-01T08:30:00Z"]
 
 
 def test_an_event_does_not_drop_the_message_that_it_has_fired() -> None:

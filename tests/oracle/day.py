@@ -142,7 +142,9 @@ class Day:
                         said["value"] = one["properties"].get(rule.match) if rule.match else None
                         for known in (new, self.past):
                             known.cancellations.setdefault(one["customer_id"], []).append(said)
-        return [row for row in self.past.holds.values() if row["customer_id"] in erased or new.cancelled(row)]
+        return [
+            row for row in self.past.holds.values() if row["customer_id"] in erased or new.cancelled(row, now)
+        ]
 
     def _decide(self, pipeline: str, now: datetime, rows: list[Row]) -> None:
         together: dict[tuple[str, str, str], list[Row]] = {}
@@ -152,7 +154,7 @@ class Day:
             row["campaign_status"] = campaign.status if campaign else None
             row["granted"] = self.past.granted(row, campaign)
             row["suppressed_by"] = "suppressed" if self.past.suppressed(row) else None
-            row["cancelled_by"] = "cancelled" if self.past.cancelled(row) else None
+            row["cancelled_by"] = "cancelled" if self.past.cancelled(row, now) else None
             row["entries"] = [{"sent_at": now}] if self.past.reentered(row, campaign, now) else None
             about = (row["origin"], row["campaign_id"], row["customer_id"], row["channel"] or "")
             row["decision_id"] = uuid5(pipeline, *about)
@@ -213,7 +215,7 @@ class Day:
         if row["is_due"] is not None:
             del self.past.holds[row["message_id"]]
         if verdict.decision == "held":
-            held = {**row, "due_at": verdict.due_at, "is_repeated": False}
+            held = {**row, "due_at": verdict.due_at, "held_at": now, "is_repeated": False}
             held["origin"] = f"hold/{_micros(verdict.due_at)}/{row['source']}/{row['source_id']}"
             self.past.holds[row["message_id"]] = held
         if verdict.decision == "sent" and campaign is not None:

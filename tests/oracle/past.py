@@ -85,14 +85,15 @@ class Past:
                 return True
         return False
 
-    def cancelled(self, row: Row) -> bool:
-        """Whether an event drops it that is not older than its trigger."""
+    def cancelled(self, row: Row, now: datetime) -> bool:
+        """Whether an event drops it that is not older than its trigger, which is not of the future."""
+        triggered = min(row["occurred_at"], row.get("held_at", now))
         for one in self.cancellations.get(row["customer_id"], []):
             is_same = one["match"] is None or (
                 one["value"] is not None and one["value"] == row["data"].get(one["match"])
             )
             is_own = row["source"] == "event" and row["source_id"] == one["event_id"]
-            is_late = one["at"] >= row["occurred_at"]
+            is_late = one["at"] >= triggered
             if one["campaign_id"] == row["campaign_id"] and is_late and is_same and not is_own:
                 return True
         return False

@@ -144,15 +144,13 @@ def main(arguments: list[str]) -> int:
         if parsed.goes_on:
             outcomes |= read_outcomes(parsed.out, code)
         todo, begun = what_is_left(parsed.chosen, outcomes, asked)
+        kills = {name: n - (begun[name].kills if name in begun else 0) for name, n in asked.items()}
         if todo:
             with Stage(parsed.out, parsed.customers, parsed.seed) as stage:
                 for group in in_groups(todo):
                     left_s = ends - time.monotonic()
                     if left_s <= 0:
                         break
-                    kills = {
-                        name: n - (begun[name].kills if name in begun else 0) for name, n in asked.items()
-                    }
                     options = Options(parsed.seed, kills, left_s)
                     for outcome in try_together(group, stage, options, begun):
                         outcomes[outcome.name] = outcome

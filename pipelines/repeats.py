@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pyarrow as pa
 
 from pipelines.decide.rows import whole_array
@@ -24,9 +23,9 @@ def find_seen(candidates: pa.Table, among: Callable[[pa.Array], pa.Array]) -> pa
     about = [whole_array(candidates[name]) for name in ("campaign_id", "source_id", "customer_id")]
     ids = [uuid5_of((), *about, pa.repeat(channel, count)) for channel in CHANNEL_NAMES]
     # Of an unknown campaign there is no channel; that it was unknown once decides nothing about it now.
-    found = among(pa.concat_arrays([*ids, whole_array(candidates["message_id"])]))
-    each = [found.slice(start, count) for start in range(0, len(found), count)] if count else [found]
-    return pa.array(np.logical_or.reduce([one.to_numpy(zero_copy_only=False) for one in each]))
+    ids.append(whole_array(candidates["message_id"]))
+    found = among(pa.concat_arrays(ids)).to_numpy(zero_copy_only=False)
+    return pa.array(found.reshape(len(ids), count).any(axis=0))
 
 
 def mark_repeats(candidates: pa.Table, is_seen: pa.Array) -> pa.Table:

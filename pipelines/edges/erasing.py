@@ -17,6 +17,7 @@ import pyarrow as pa
 from pipelines.edges.audience import AudiencePointer, Snapshot
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
+from pipelines.edges.recorded import IS_NEWS
 from pipelines.edges.tables import Tables, literal
 from pipelines.errors import BusyTableError
 from pipelines.identity import uuid5
@@ -123,10 +124,9 @@ def end_waiting(tables: Tables, condition: str, at: datetime) -> int:
     """Record of each message that waits, of those that meet the condition, that it will not be sent; returns how many.
     Its hold is about to be deleted, and nobody would decide about it any more."""
     ledger = table("ledger")
-    # Their rows are found by a digest of each customer in the ledger: once. A trigger that came again while its message
-    # waits has decided nothing about that message.
-    decided = f"{condition} AND (reason IS NULL OR reason <> 'duplicate_trigger')"
-    own = f"SELECT *, max(decided_at) OVER (PARTITION BY message_id) AS newest FROM t WHERE {decided}"
+    # Their rows are found by a digest of each customer in the ledger: once.
+    asked = f"{condition} AND {IS_NEWS}"
+    own = f"SELECT *, max(decided_at) OVER (PARTITION BY message_id) AS newest FROM t WHERE {asked}"
     held = tables.query(ledger, f"SELECT * FROM ({own}) WHERE decision = 'held' AND decided_at = newest")
     ended = {
         "pipeline": _PIPELINE, "unit": 0, "decision": "excluded", "reason": "suppressed", "due_at": None,

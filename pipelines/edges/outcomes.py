@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipelines.edges.recorded import IS_NEWS
 from pipelines.edges.tables import Tables, literal
 from pipelines.runs import run_pipeline
 from schemas.tables import table
@@ -46,9 +47,7 @@ def _ended(tables: Tables, where: str) -> list[dict[str, Any]]:
     """How many of those that were held have been decided since, as rows that take them back."""
     return tables.query(
         _LEDGER,
-        # A trigger that came again while its message waits has decided nothing about that message.
-        f"WITH own AS (SELECT {_LINE}, message_id, decided_at FROM t WHERE {where} "
-        "AND (reason IS NULL OR reason <> 'duplicate_trigger')), "
+        f"WITH own AS (SELECT {_LINE}, message_id, decided_at FROM t WHERE {where} AND {IS_NEWS}), "
         "held AS (SELECT * FROM own WHERE decision = 'held'), "
         "last AS (SELECT message_id, max(decided_at) AS at FROM own "
         "WHERE message_id IN (SELECT message_id FROM held) GROUP BY message_id) "

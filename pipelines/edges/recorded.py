@@ -37,6 +37,8 @@ def held_by_unit(tables: Tables, manifest: Manifest, columns: Sequence[str]) -> 
 
 #: Of these, what its decisions to send have in common.
 SENT = (("stage", "decide"), ("decision", "sent"))
+#: Of what was decided about a message, all but that its trigger came again: that is no news of one that waits.
+IS_NEWS = "(reason IS NULL OR reason <> 'duplicate_trigger')"
 
 
 def unit_columns(manifest: Manifest) -> tuple[tuple[str, Any], ...]:

@@ -1,12 +1,13 @@
 """`carillon pause`, `resume`, `cancel`: what an operator wants of a run that has begun, or of a campaign.
 
 Invariant: a command only writes down the wish; a run's publishing tasks look at it between two transactions, at most
-once a second, a stream with each epoch. A cancellation cannot be taken back.
+once a second, a stream with each epoch and release. A cancellation cannot be taken back. A run has ended when nothing
+of it waits any more either.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -29,8 +30,9 @@ def register(app: typer.Typer) -> None:
 
 
 def pause(run: _NAME, env: _ENV = "local") -> None:
-    """Let a run wait before its next transaction, also when it is started again, until it is resumed; or let a
-    campaign be sent to nobody from the next epoch on: whoever would get it is recorded, as excluded."""
+    """Let a run wait before its next transaction, also when it is started again, until it is resumed, and with it what
+    it holds; or let a campaign be sent to nobody from the next epoch on: whoever would get it is recorded, as
+    excluded."""
     from pipelines.errors import InputError
 
     if "/" not in run:
@@ -39,11 +41,11 @@ def pause(run: _NAME, env: _ENV = "local") -> None:
             f"campaign {run} is paused from the next epoch on; `carillon resume {run}` lets it be sent again"
         )
         return
-    control = _control(run, env)
-    if control.wanted() == "cancel":
+    begun = _begun(run, env)
+    if begun.control.wanted() == "cancel":
         raise InputError(f"run '{run}' was cancelled, which is final: it cannot be paused.")
-    control.pause()
-    print(f"run {run} is to pause; `carillon resume {run}` lets it go on")
+    begun.control.pause()
+    print(f"run {run} is to pause{begun.with_those()}; `carillon resume {run}` lets it go on")
 
 
 def resume(run: _NAME, env: _ENV = "local") -> None:
@@ -54,12 +56,15 @@ def resume(run: _NAME, env: _ENV = "local") -> None:
         _campaign(run, env).resume(run)
         print(f"campaign {run} is sent again from the next epoch on, unless its own file says paused")
         return
-    control = _control(run, env)
-    if control.wanted() == "cancel":
+    begun = _begun(run, env)
+    if begun.control.wanted() == "cancel":
         raise InputError(
             f"run '{run}' was cancelled, which is final. Who is left can be sent to by another run id."
         )
-    control.resume()
+    begun.control.resume()
+    if begun.has_ended:
+        print(f"run {run} is to go on{begun.with_those()}: each is decided anew when it is due, or now")
+        return
     print(
         f"run {run} is to go on, with what it decided when it began; if its driver was ended, start it again with the "
         "same run id"
@@ -67,12 +72,29 @@ def resume(run: _NAME, env: _ENV = "local") -> None:
 
 
 def cancel(run: _RUN, env: _ENV = "local") -> None:
-    """End a run: nothing more is published, and whoever is left is recorded as excluded (cancelled_run)."""
-    _control(run, env).cancel()
-    print(
-        f"run {run} is cancelled: what is not published is recorded as cancelled by its driver; if that was ended, "
-        "start it once more with the same run id"
-    )
+    """End a run: nothing more is published, and whoever is left is recorded as excluded (cancelled_run; cancelled, of
+    those that wait, when they fall due)."""
+    begun = _begun(run, env)
+    begun.control.cancel()
+    print(f"run {run} is cancelled{begun.with_those()}")
+    if begun.waiting:
+        print("what waits is recorded as cancelled when it falls due")
+    if not begun.has_ended:
+        print(
+            "what is not published is recorded as cancelled by its driver; if that was ended, start it once more with "
+            "the same run id"
+        )
+
+
+class _Begun(NamedTuple):
+    """A run that can be ordered about: it has not ended, or messages of it wait."""
+
+    control: RunControl
+    has_ended: bool
+    waiting: int
+
+    def with_those(self) -> str:
+        return f", with {self.waiting:,} of its messages that wait" if self.waiting else ""
 
 
 def _campaign(campaign_id: str, env: str) -> CampaignPauses:
@@ -93,21 +115,26 @@ def _campaign(campaign_id: str, env: str) -> CampaignPauses:
     return CampaignPauses(objects)
 
 
-def _control(run: str, env: str) -> RunControl:
-    """The control of a run that is under way. Raises `InputError` when there is none, or it has ended."""
+def _begun(run: str, env: str) -> _Begun:
+    """The run. Raises `InputError` when there is none, or it has ended and none of its messages waits."""
     from conf import load
     from pipelines.edges.control import RunControl
     from pipelines.edges.manifests import ManifestStore
     from pipelines.edges.objects import ObjectStore
     from pipelines.edges.status import find_run
+    from pipelines.edges.tables import Tables
+    from pipelines.edges.waiting import waiting_by_run
     from pipelines.errors import InputError
     from pipelines.runs import INCARNATION, UNIT
 
-    objects = ObjectStore(load(env).lake)
+    lake = load(env).lake
+    objects = ObjectStore(lake)
     pipeline = find_run(objects, run)
     result = ManifestStore(objects).result(f"{pipeline}/{INCARNATION}", UNIT)
-    if result is not None:
+    waits = waiting_by_run(Tables(lake)).get(pipeline)
+    if result is not None and waits is None:
         raise InputError(
-            f"run '{run}' has ended ({result.get('state', 'finished')}): there is nothing to change."
+            f"run '{run}' has ended ({result.get('state', 'finished')}) and nothing of it waits: there is nothing to "
+            "change."
         )
-    return RunControl(objects, pipeline)
+    return _Begun(RunControl(objects, pipeline), result is not None, waits.count if waits else 0)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipelines.edges.status import PausedCampaign, RunStatus, StatusReader, StreamStatus
 
 _EVERY_S = 1.0
-_RUN_TITLES = ("run", "state", "planned", "published", "remaining", "rate", "left", "began")
+_RUN_TITLES = ("run", "state", "planned", "published", "remaining", "waiting", "rate", "left", "began")
 _STREAM_TITLES = ("stream", "state", "epoch", "clock", "published", "in epochs")
 
 
@@ -39,12 +39,13 @@ def status(
     from conf import load
     from pipelines.edges.objects import ObjectStore
     from pipelines.edges.status import StatusReader
+    from pipelines.edges.tables import Tables
     from pipelines.errors import InputError
 
     if watch and run is None:
         raise InputError("--watch follows one run: name it as CAMPAIGN/RUN_ID.")
     settings = load(env)
-    reader = StatusReader(ObjectStore(settings.lake), settings.kafka.librdkafka())
+    reader = StatusReader(ObjectStore(settings.lake), Tables(settings.lake), settings.kafka.librdkafka())
     try:
         if run is None:
             now = datetime.now(timezone.utc)
@@ -99,13 +100,15 @@ def show(
 
 def row_of(one: RunStatus) -> tuple[str, ...]:
     """The cells of a run; `state` also says what is wanted where that is something else."""
-    differs = one.wanted != "run" and one.state in ("running", "unfinished")
+    goes_on = one.state in ("running", "unfinished") or (one.state == "finished" and one.waiting)
+    differs = one.wanted != "run" and goes_on
     return (
         one.run,
         f"{one.state} ({one.wanted} wanted)" if differs else one.state,
         _number(one.planned),
         _number(one.published),
         _number(one.remaining),
+        f"{one.waiting:,} until {(one.waits_until or '')[:19]}" if one.waiting else "",
         f"{one.rate:,.0f}/s" if one.rate else "",
         duration(one.eta_s) if one.eta_s is not None else "",
         one.began_at[:19],

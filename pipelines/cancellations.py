@@ -20,7 +20,6 @@ from pyspark.sql import functions as F
 from pipelines.campaigns import Campaign
 from pipelines.campaigns.trigger import CancelRule
 from pipelines.match import where_declared
-from pipelines.runs import run_pipeline
 from schemas.tables import table
 
 CANCELLATIONS = table("cancellations")
@@ -125,9 +124,8 @@ def _is_about(event: dict[str, Any], data: str | None) -> bool:
 
 
 def cancelled_with(candidates: pa.Table, pipelines: Collection[str]) -> pa.Array:
-    """For each candidate the run that it is of, in words, where that is one of these pipelines and so was cancelled."""
-    names = ("source", "campaign_id", "source_id")
-    rows = zip(*(candidates[name].to_pylist() for name in names), strict=True)
-    runs = [run_pipeline(campaign, run_id) if source == "run" else None for source, campaign, run_id in rows]
+    """For each of a release's candidates the run that holds it, in words, where that is one of these pipelines and so
+    was cancelled."""
+    runs = candidates["run"].to_pylist()
     said = [f"the run was cancelled: {run}" if run in pipelines else None for run in runs]
     return pa.array(said, pa.string())

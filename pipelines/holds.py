@@ -16,6 +16,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.decide.rate import REASON as RATE_REASON
+from pipelines.runs import run_pipeline
 from schemas.tables import table
 
 HOLDS = table("holds")
@@ -23,18 +24,26 @@ HOLDS = table("holds")
 OPENED_FROM = (
     "decision_id",
     "decided_at",
+    "pipeline",
     *(name for name in HOLDS.column_names if name in table("ledger").column_names),
 )
 
 
-def open_rows(held: pa.Table, owner: str) -> pa.Table:
-    """The holds of decisions to hold, given as rows of the ledger with `OPENED_FROM`. Grain: one row per hold."""
+def open_rows(held: pa.Table, owner: str, again: pa.Table | None = None) -> pa.Table:
+    """The holds of decisions to hold, given as rows of the ledger with `OPENED_FROM`. Grain: one row per hold. `again`:
+    the candidates, where some of them are holds, which stay those of their run."""
+    # The ledger's strings come as views from the engine that reads it, which Arrow does not compare.
+    source, pipeline = (held[name].cast(pa.string()) for name in ("source", "pipeline"))
+    run = pc.if_else(pc.equal(source, "run"), pipeline, pa.scalar(None, pa.string()))
+    if again is not None:
+        run = again["run"].take(pc.index_in(held["message_id"], value_set=again["message_id"]))
     made = {
         "hold_id": held["decision_id"],
         "owner": owner,
         "state": "open",
         "due_date": held["due_at"].cast(pa.date32()),
         "held_at": held["decided_at"],
+        "run": run,
     }
     return _rows(held, made, OPENED_FROM)
 
@@ -80,10 +89,22 @@ def due_by(rows: DataFrame, moment: datetime) -> DataFrame:
 _TOGETHER = ("priority", "due_at", "campaign_id", "source", "source_id", "customer_id")
 
 
-def select_due(rows: DataFrame, owner: str, clock: datetime, most: int) -> DataFrame:
+def run_of_hold() -> Column:
+    """The pipeline of the run behind a hold, null for a trigger's. An older row names the first run alone, also where
+    another one made up for it."""
+    first = F.format_string(run_pipeline("%s", "%s"), "campaign_id", "source_id")
+    return F.when(F.col("source") == "run", F.coalesce("run", first))
+
+
+def without_runs(holds: DataFrame, pipelines: Sequence[str]) -> DataFrame:
+    """The holds but for those of these runs, which are paused."""
+    return holds.where(~F.coalesce(run_of_hold().isin(*pipelines), F.lit(False))) if pipelines else holds
+
+
+def select_due(rows: DataFrame, owner: str, clock: datetime, most: int, paused: Sequence[str]) -> DataFrame:
     """What a release works on: the due holds, at most so many customers' messages, the most urgent and then the oldest
-    first; all channels of a message together."""
-    due = select_open(due_by(rows, clock), owner)
+    first; all channels of a message together. None of the `paused` runs."""
+    due = without_runs(select_open(due_by(rows, clock), owner), paused)
     order = [F.col("priority").desc_nulls_last(), *[F.col(name) for name in _TOGETHER[1:]]]
     chosen = due.select(*_TOGETHER).distinct().orderBy(*order).limit(most)
     matching = F.lit(True)
@@ -119,6 +140,7 @@ def match_holds(holds: DataFrame, campaigns: DataFrame, is_due: bool) -> DataFra
         "hold_id",
         "held_at",
         F.col("due_at").alias("hold_due_at"),
+        run_of_hold().alias("run"),
     )
 
 

@@ -39,8 +39,8 @@ _EVENT_COLUMNS = (
 _KEPT, _FIELDS = "kept-row", "declared-fields"
 
 #: What a candidate that is a hold brings beside: whether it is due, whether it has waited for its place in a delivery
-#: rate, which hold it is, and since when.
-HOLD_COLUMNS = ("is_due", "has_turn", "hold_id", "held_at", "hold_due_at")
+#: rate, which hold it is, since when, until when, and of which run's pipeline.
+HOLD_COLUMNS = ("is_due", "has_turn", "hold_id", "held_at", "hold_due_at", "run")
 
 #: The contract of candidates; grain: one row per decision_id.
 CANDIDATE_COLUMNS = (

@@ -31,7 +31,7 @@ def make_release_work(
 ) -> Work:
     """The work of one release; `holds` as pinned, `most` as for `select_due`."""
     campaigns = campaigns_frame(spark, sorted(versions.items()), house)
-    due = select_due(holds, manifest.pipeline, manifest.decided_at, most)
+    due = select_due(holds, manifest.pipeline, manifest.decided_at, most, manifest.paused_runs)
     matched = match_holds(due, campaigns, is_due=True)
     return Work(
         candidates=identify_candidates(matched, manifest.pipeline, manifest.send_partitions),

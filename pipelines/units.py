@@ -18,7 +18,7 @@ from pipelines.campaigns import Campaign
 from pipelines.decided import Decided, count_few
 from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
-from pipelines.edges.control import ControlPoint, cancelled_pipelines
+from pipelines.edges.control import ControlPoint, StoppedRuns, stopped_runs
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.identity import lake_identity
 from pipelines.edges.lake import DeltaLake
@@ -168,6 +168,8 @@ class UnitRunner:
         unchecked = set(chosen.values()) - self._checked
         check_conditions(self.spark, [self.campaigns.load(digest) for digest in sorted(unchecked)])
         self._checked |= unchecked
+        is_release = self.pipeline == self.recorder.owner
+        stopped = stopped_runs(self.objects) if is_release else StoppedRuns([], [])
         return Manifest(
             pipeline=self.pipeline,
             unit=unit,
@@ -178,7 +180,8 @@ class UnitRunner:
             suppressions_version=self.lake.version(SUPPRESSIONS),
             cancellations_version=self.lake.version(CANCELLATIONS),
             holds_version=self.lake.version(HOLDS),
-            cancelled_runs=cancelled_pipelines(self.objects) if self.pipeline == self.recorder.owner else [],
+            cancelled_runs=stopped.cancelled,
+            paused_runs=stopped.paused,
             ledger_version=self.lake.version(LEDGER),
             send_partitions=self.settings.stream.send_partitions,
             campaigns=chosen,

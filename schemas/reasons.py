@@ -43,7 +43,9 @@ REASONS: tuple[Reason, ...] = (
     Reason("campaign_paused", "excluded", "The campaign is paused."),
     Reason("duplicate_trigger", "excluded", "A trigger or event with this id was decided before."),
     Reason(
-        "cancelled", "excluded", "An event of the campaign's `cancel_on` came before the message was sent."
+        "cancelled",
+        "excluded",
+        "An event of the campaign's `cancel_on` came before the message was sent, or its run was cancelled meanwhile.",
     ),
     Reason(
         "reentry", "excluded", "The customer had the campaign before, and its `reentry` rule forbids another."

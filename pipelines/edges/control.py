@@ -1,4 +1,5 @@
-"""What an operator wants of a run: that it goes on, waits, or ends; objects on S3 that its publishing tasks look at.
+"""What an operator wants of a run: that it goes on, waits, or ends; objects on S3 that its publishing tasks look at,
+and the stream that releases what it holds.
 
 Invariant: a cancellation is final, because what it leaves unsent is recorded as such; waiting and going on alternate.
 Each wish is an object that is there or not, so two operators never overwrite each other's. Whether a task has ended
@@ -8,6 +9,8 @@ a send partition is not read from here a second time: its marker says so.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,8 +32,7 @@ class RunControl:
 
     def wanted(self) -> Wanted:
         """What holds now; a cancellation outweighs a pause."""
-        there = {item.name.removeprefix(self._folder) for item in self._objects.list(self._folder)}
-        return "cancel" if "cancel" in there else "pause" if "pause" in there else "run"
+        return _outweighing(item.name.removeprefix(self._folder) for item in self._objects.list(self._folder))
 
     def pause(self) -> None:
         self._objects.create(f"{self._folder}pause", b"{}")
@@ -53,10 +55,28 @@ class RunControl:
         self._objects.create(f"{self._folder}cancel", b"{}")
 
 
-def cancelled_pipelines(objects: ObjectStore) -> list[str]:
-    """The pipelines of all runs that were ever cancelled."""
-    names = [item.name.split("/") for item in objects.list("control/")]
-    return sorted(name[1] for name in names if name[2:] == ["cancel"])
+@dataclass(frozen=True)
+class StoppedRuns:
+    """The pipelines of all runs that are paused, and of all that were ever cancelled."""
+
+    paused: list[str]
+    cancelled: list[str]
+
+
+def stopped_runs(objects: ObjectStore) -> StoppedRuns:
+    """As they are now: one request."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for item in objects.list("control/"):
+        _, pipeline, wish = item.name.split("/")
+        names[pipeline].add(wish)
+    wanted = {pipeline: _outweighing(wishes) for pipeline, wishes in sorted(names.items())}
+    paused, cancelled = ([one for one in wanted if wanted[one] == wish] for wish in ("pause", "cancel"))
+    return StoppedRuns(paused, cancelled)
+
+
+def _outweighing(names: Iterable[str]) -> Wanted:
+    there = set(names)
+    return "cancel" if "cancel" in there else "pause" if "pause" in there else "run"
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,9 @@ class Manifest:
     suppressions_version: int = -1
     cancellations_version: int = -1
     holds_version: int = -1
-    #: Of a release: the runs whose waiting messages are not sent any more.
+    #: Of a release: the runs whose waiting messages are not sent any more, and those whose messages wait on.
     cancelled_runs: list[str] = field(default_factory=list)
+    paused_runs: list[str] = field(default_factory=list)
     #: Campaigns of which nobody is sent anything for now, whatever their own status says.
     paused: list[str] = field(default_factory=list)
     #: What the links of its messages are made of; see `describe_links`. Nothing depends on it but `rerender`.

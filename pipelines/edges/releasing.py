@@ -13,10 +13,11 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from conf import Settings
+from pipelines.edges.control import stopped_runs
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
-from pipelines.holds import due_by, select_open
+from pipelines.holds import due_by, select_open, without_runs
 from pipelines.recording import HOLDS
 from pipelines.releases import make_release_work, release_pipeline
 from pipelines.units import UnitRunner
@@ -48,6 +49,8 @@ class HoldReleaser:
         #: The table's version at the last look, and the earliest moment at which anything can be due.
         self._seen = -1
         self._next: datetime | None = None
+        #: The runs that were paused at the last look.
+        self._paused: list[str] = []
         self._tidied: date | None = None
         self._is_begun = self._unfinished() is not None
 
@@ -56,10 +59,18 @@ class HoldReleaser:
         if self._is_begun:
             return True
         version = self._lake.version(HOLDS)
-        if version < 0 or (version == self._seen and self._next is not None and clock < self._next):
+        if version < 0:
             return False
+        is_waiting = version == self._seen and self._next is not None and clock < self._next
+        if is_waiting and not self._paused:
+            return False
+        paused = stopped_runs(self._objects).paused
+        if is_waiting and paused == self._paused:
+            return False
+        self._paused = paused
         near = due_by(self._lake.read(HOLDS, version), clock + _HORIZON)
-        (row,) = select_open(near, self._pipeline).agg(F.min("due_at").alias("first")).collect()
+        waiting = without_runs(select_open(near, self._pipeline), paused)
+        (row,) = waiting.agg(F.min("due_at").alias("first")).collect()
         first = row["first"]
         self._seen = version
         found = clock + _HORIZON if first is None else first.astimezone(clock.tzinfo)

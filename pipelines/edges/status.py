@@ -1,13 +1,14 @@
-"""How runs and streams stand, from small objects and progress markers: no Spark, no table is read.
+"""How runs and streams stand, from small objects, progress markers and the open holds: no Spark.
 
 Invariant: looking changes nothing. A run is told by its manifest, plan, markers, wishes, heartbeat and result; a run
-without a result whose driver has not been heard of is unfinished, whatever it was doing.
+without a result whose driver has not been heard of is unfinished, whatever it was doing. What a run holds the stream
+releases, so that messages of it may wait long after it has finished.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ from pipelines.edges.markers import MarkerReader, SeenMarker
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.pauses import CampaignPauses
 from pipelines.edges.plans import Plan, PlanStore
+from pipelines.edges.tables import Tables
+from pipelines.edges.waiting import Waiting, waiting_by_run
 from pipelines.errors import InputError
 from pipelines.runs import INCARNATION, UNIT, run_name, run_pipeline
 
@@ -31,7 +34,8 @@ _RUNS = "run-"
 
 @dataclass(frozen=True)
 class RunStatus:
-    """One run. `planned` is None until its decisions are recorded; counts are of messages."""
+    """One run. `planned` is None until its decisions are recorded; counts are of messages. Those that wait, for quiet
+    hours or their delivery rate, are not among the planned until they are due."""
 
     run: str
     state: State
@@ -46,6 +50,9 @@ class RunStatus:
     eta_s: float | None
     #: Why the run's fuse has blown, in words.
     fuse: str | None = None
+    #: Messages that wait, and when the last of them is due.
+    waiting: int = 0
+    waits_until: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -95,8 +102,9 @@ class PausedCampaign:
 class StatusReader:
     """Reads how things stand; keeps what it has read of the markers."""
 
-    def __init__(self, objects: ObjectStore, client: dict[str, str]) -> None:
+    def __init__(self, objects: ObjectStore, tables: Tables, client: dict[str, str]) -> None:
         self._objects = objects
+        self._tables = tables
         self._manifests = ManifestStore(objects)
         self._plans = PlanStore(objects)
         self._markers = MarkerReader(client)
@@ -108,13 +116,13 @@ class StatusReader:
         """One run. Raises `InputError` when there is none of that name."""
         pipeline = find_run(self._objects, name)
         self._markers.refresh()
-        return self._run(name, pipeline, living(self._objects, now))
+        return self._run(name, pipeline, living(self._objects, now), waiting_by_run(self._tables))
 
     def runs(self, count: int, now: datetime) -> list[RunStatus]:
         """The newest runs, newest first."""
         self._markers.refresh()
-        alive = living(self._objects, now)
-        return [self._run(name, pipeline, alive) for name, pipeline in _begun(self._objects)[:count]]
+        alive, waiting = living(self._objects, now), waiting_by_run(self._tables)
+        return [self._run(name, pipeline, alive, waiting) for name, pipeline in _begun(self._objects)[:count]]
 
     def streams(self, now: datetime) -> list[StreamStatus]:
         """All streams, by name."""
@@ -128,7 +136,12 @@ class StatusReader:
         pauses = CampaignPauses(self._objects).all()
         return [PausedCampaign(name, pause.version, pause.why) for name, pause in sorted(pauses.items())]
 
-    def _run(self, name: str, pipeline: str, alive: set[str]) -> RunStatus:
+    def _run(self, name: str, pipeline: str, alive: set[str], waiting: Mapping[str, Waiting]) -> RunStatus:
+        found, waits = self._as_run(name, pipeline, alive), waiting.get(pipeline)
+        return replace(found, waiting=waits.count, waits_until=waits.until.isoformat()) if waits else found
+
+    def _as_run(self, name: str, pipeline: str, alive: set[str]) -> RunStatus:
+        """By what its own driver does."""
         app_id = f"{pipeline}/{INCARNATION}"
         manifest = self._manifests.find(app_id, UNIT)
         assert manifest is not None  # `_begun` and `find_run` have seen it

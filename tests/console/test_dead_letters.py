@@ -16,13 +16,12 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from typer.testing import CliRunner
 
 from conf import Settings
 from console.dead_letters import parse_time
-from console.main import make_app
 from pipelines.dead_letters import to_record
 from pipelines.errors import InputError
+from tests import commands
 from tests.builders import NOW, as_json, trigger
 from tests.topics import read_committed
 
@@ -52,10 +51,7 @@ def put_aside(settings: Settings, *letters: tuple[str, str, Any]) -> None:
 
 
 def carillon(environment: dict[str, str], *arguments: str) -> list[str]:
-    done = CliRunner(env=environment).invoke(make_app(), ("dead-letters", *arguments))
-    if done.exception is not None:
-        raise done.exception
-    return done.stdout.splitlines()
+    return commands.carillon(environment, "dead-letters", *arguments)
 
 
 def ids(environment: dict[str, str], *arguments: str) -> list[str]:

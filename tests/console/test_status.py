@@ -11,10 +11,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from conf import Settings
-from console.main import make_app
 from console.status import duration
 from pipelines.edges import publisher as publishing
 from pipelines.edges.campaign_store import CampaignStore
@@ -27,8 +25,10 @@ from pipelines.edges.plans import Plan, PlanLine
 from pipelines.edges.progress import MarkerKey, Position, count_partitions
 from pipelines.edges.publisher import PublishTarget, publish_chunk
 from pipelines.edges.status import StatusReader
+from pipelines.edges.tables import Tables
 from pipelines.errors import InputError
 from tests.builders import make_campaign
+from tests.commands import carillon
 
 CLOCK = "2026-03-01T09:30:00+00:00"
 
@@ -72,7 +72,8 @@ class Traces:
         return found
 
     def read(self, ask: Any, later: timedelta = timedelta()) -> Any:
-        reader = StatusReader(self.objects, self.settings.kafka.librdkafka())
+        tables = Tables(self.settings.lake)
+        reader = StatusReader(self.objects, tables, self.settings.kafka.librdkafka())
         try:
             return ask(reader, datetime.now(timezone.utc) + later)
         finally:
@@ -83,13 +84,6 @@ class Traces:
 def traces(settings: Settings) -> Iterator[Traces]:
     yield Traces(settings)
     publishing._alive.clear()
-
-
-def carillon(environment: dict[str, str], *arguments: str) -> list[str]:
-    done = CliRunner(env=environment).invoke(make_app(), arguments)
-    if done.exception is not None:
-        raise done.exception
-    return done.stdout.splitlines()
 
 
 def test_a_run_from_its_beginning_to_its_end(traces: Traces) -> None:

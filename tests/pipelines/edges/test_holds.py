@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
@@ -15,11 +16,16 @@ from pyspark.sql import SparkSession
 
 from conf import Settings
 from pipelines.edges.control import RunControl
+from pipelines.edges.makeup import make_up
+from pipelines.edges.releasing import HoldReleaser
 from pipelines.edges.scheduled import run_campaign
 from pipelines.edges.stream import TriggeredStream
-from pipelines.errors import ServerError
+from pipelines.edges.tables import Tables
+from pipelines.edges.waiting import Waiting, waiting_by_run
+from pipelines.errors import InputError, ServerError
 from schemas.tables import table
 from tests.builders import NOW, consent_event, event, event_campaign, scheduled_campaign
+from tests.commands import carillon
 from tests.pipelines.edges.workspace import EVENTS, Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
@@ -230,17 +236,33 @@ def test_holds_of_an_older_version_are_gone_on_with(
     workspace: Workspace, settings: Settings, at: Any
 ) -> None:
     declared = table("holds")
-    older = pa.schema([field for field in declared.arrow_schema() if field.name != "reason"])
+    later = {"reason", "run"}
+    older = pa.schema([field for field in declared.arrow_schema() if field.name not in later])
     where, options = settings.lake.delta_uri("holds"), settings.lake.object_store()
-    write_deltalake(
-        where, older.empty_table(), partition_by=list(declared.partition_by), storage_options=options
-    )
+    due = NOW + DAY
+    of_run = {
+        **{
+            "hold_id": "h-1",
+            "state": "open",
+            "owner": "triggered-holds",
+            "due_at": due,
+            "due_date": due.date(),
+        },
+        **{"message_id": "m-1", "source": "run", "source_id": "1", "campaign_id": "letter", "channel": "sms"},
+        **{"customer_id": "c-2", "occurred_at": NOW, "held_at": NOW},
+    }
+    held = pa.Table.from_pylist([of_run], older)
+    write_deltalake(where, held, partition_by=list(declared.partition_by), storage_options=options)
+    assert waiting_by_run(Tables(settings.lake)) == {"run-letter-1": Waiting(1, due)}
+    workspace.publish(scheduled_campaign(channels=["sms"]))
+    RunControl(workspace.objects, "run-letter-1").cancel()
     workspace.send(EVENTS, delivered("c-1"))
     at(NOW)
     workspace.run()
     at(NOW + 2 * DAY)
     (released,) = releases(workspace)
     assert released["campaigns"]["delivered"]["sms"]["sent"] == 1
+    assert released["campaigns"]["letter"]["sms"]["excluded"] == {"cancelled": 1}
 
 
 def test_what_waited_for_the_end_of_quiet_hours_keeps_to_the_rate(
@@ -273,8 +295,14 @@ def test_what_waited_for_the_end_of_quiet_hours_keeps_to_the_rate(
     workspace.check()
 
 
-def test_what_a_run_holds_the_stream_releases_until_the_run_is_cancelled(
-    workspace: Workspace, settings: Settings, at: Any
+def line_of(environment: dict[str, str], run: str) -> dict[str, Any]:
+    (line,) = carillon(environment, "status", run, "--json")
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def test_what_a_run_holds_the_stream_releases_until_the_run_is_paused_or_cancelled(
+    workspace: Workspace, settings: Settings, environment: dict[str, str], at: Any
 ) -> None:
     workspace.publish(scheduled_campaign(channels=["sms"], rate={"per_minute": 1}))
     result = run_campaign(workspace.spark, settings, "letter", "1")
@@ -284,8 +312,66 @@ def test_what_a_run_holds_the_stream_releases_until_the_run_is_cancelled(
     at(clock + timedelta(seconds=61))
     (released,) = releases(workspace)
     assert released["campaigns"]["letter"]["sms"]["published"] == 1
-    RunControl(workspace.objects, "run-letter-1").cancel()
+    # The run has ended, and two of its messages wait.
+    found = line_of(environment, "letter/1")
+    assert [found[name] for name in ("state", "published", "waiting")] == ["finished", 1, 2]
+    assert datetime.fromisoformat(found["waits_until"]) == clock + timedelta(minutes=3)
+    assert "2 of its messages that wait" in carillon(environment, "pause", "letter/1")[0]
+    assert "finished (pause wanted)" in carillon(environment, "status", "letter/1")[1]
+    at(clock + timedelta(seconds=121))
+    assert releases(workspace) == []
+    carillon(environment, "resume", "letter/1")
+    (released,) = releases(workspace)
+    assert released["campaigns"]["letter"]["sms"]["published"] == 1
+    told = carillon(environment, "cancel", "letter/1")
+    assert told[-1] == "what waits is recorded as cancelled when it falls due"
     at(clock + timedelta(minutes=9))
     (released,) = releases(workspace)
-    assert released["campaigns"]["letter"]["sms"]["excluded"] == {"cancelled": 2}
+    assert released["campaigns"]["letter"]["sms"]["excluded"] == {"cancelled": 1}
+    assert line_of(environment, "letter/1")["waiting"] == 0
+    with pytest.raises(InputError, match=r"has ended \(finished\) and nothing of it waits"):
+        carillon(environment, "cancel", "letter/1")
     workspace.check()
+
+
+def test_a_stream_that_runs_on_sees_that_a_run_is_paused_and_resumed(
+    workspace: Workspace, settings: Settings
+) -> None:
+    workspace.publish(scheduled_campaign(channels=["sms"], rate={"per_minute": 1}))
+    clock = datetime.fromisoformat(run_campaign(workspace.spark, settings, "letter", "1")["clock"])
+    control = RunControl(workspace.objects, "run-letter-1")
+    control.pause()
+    runner = cast(Any, None)
+    releaser = HoldReleaser(workspace.lake, workspace.objects, settings, lambda *_: runner)
+    due = clock + timedelta(seconds=61)
+    # Nothing is due, in whatever second it looks; as soon as the run goes on, something is.
+    assert not any(releaser.is_due(due + timedelta(seconds=n)) for n in (0, 1, 59, 60, 130))
+    control.resume()
+    assert releaser.is_due(due + timedelta(seconds=131))
+
+
+def test_what_a_make_up_run_holds_is_its_own(
+    workspace: Workspace, settings: Settings, environment: dict[str, str], at: Any
+) -> None:
+    """Its messages are those of the run that it makes up for, its wait is not."""
+    workspace.publish(scheduled_campaign(channels=["sms"], rate={"per_minute": 2}))
+    begun = run_campaign(workspace.spark, settings, "letter", "1")
+    at(datetime.fromisoformat(begun["clock"]) + timedelta(minutes=2))
+    assert [one["campaigns"]["letter"]["sms"]["sent"] for one in releases(workspace)] == [2]
+    again = make_up(workspace.spark, settings, "letter/1")
+    line = again["campaigns"]["letter"]["sms"]
+    assert line["held"] == 4 - line["sent"] > 0
+    assert line_of(environment, "letter/1")["waiting"] == 0
+    assert line_of(environment, "letter/1.make-up")["waiting"] == line["held"]
+    # It waits once more, and is the make-up's still.
+    quiet = {"from": "00:00", "to": "23:59"}
+    noon = datetime.fromisoformat(again["clock"]).replace(hour=12) + timedelta(days=1)
+    workspace.publish(scheduled_campaign(channels=["sms"], quiet_hours=quiet))
+    at(noon)
+    (released,) = releases(workspace)
+    assert released["campaigns"]["letter"]["sms"]["held"] == line["held"]
+    assert line_of(environment, "letter/1.make-up")["waiting"] == line["held"]
+    carillon(environment, "cancel", "letter/1.make-up")
+    at(noon + timedelta(days=1))
+    (released,) = releases(workspace)
+    assert released["campaigns"]["letter"]["sms"]["excluded"] == {"cancelled": line["held"]}

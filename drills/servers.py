@@ -132,10 +132,11 @@ def damage_checkpoint(stage: Stage, name: str) -> Outcome:
     trial.feed()
     trial.finish()
     for folder in ("offsets", "commits"):
+        listed = [item.name for item in stage.objects.list(f"checkpoints/{name}/{folder}/")]
+        # The folder may be an object, too.
         newest = max(
-            stage.objects.list(f"checkpoints/{name}/{folder}/"),
-            key=lambda one: int(one.name.rpartition("/")[2]),
-        ).name
+            (one for one in listed if not one.endswith("/")), key=lambda one: int(one.rpartition("/")[2])
+        )
         whole = stage.objects.read(newest) or b""
         stage.objects.write(newest, whole[: len(whole) // 2])
         trial.expect_exit(trial.launch(), 2, f"{newest.rpartition('/')[0].rpartition('/')[2]}/")

@@ -8,7 +8,7 @@ through Hadoop, because a checkpoint may lie on any file system. Repairs nothing
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyspark.sql import SparkSession
 
@@ -18,6 +18,8 @@ from pipelines.errors import InputError
 #: Of what is kept between two lives of a stream: this folder, manifests, markers. Another number means that it cannot
 #: be continued by this Carillon; the CHANGELOG says so under **checkpoint**.
 STATE_VERSION = 1
+#: Stands in Spark's log for a source that has no offset yet.
+_NO_OFFSET = "-"
 #: Whose checkpoint it is, beside Spark's own files.
 OWNER = "carillon.json"
 
@@ -30,6 +32,15 @@ _LOST_LEDGER = (
     "it was lost, or replaced by an older copy. A stream without it would not recognise what it has sent. Restore the "
     "table 'ledger' first; without a copy of it, read 'What cannot be undone' in docs/runbook.md."
 )
+
+
+class Ledger(NamedTuple):
+    """The lake's ledger as it is now: its version and its id, -1 and None without one; and the id of the first one that
+    the lake had, None when it had none."""
+
+    version: int
+    id: str | None
+    first: str | None
 
 
 class CheckpointError(InputError):
@@ -50,13 +61,16 @@ class Checkpoint:
             spark._jsparkSession.sessionState().newHadoopConf()
         )
 
-    def incarnation(self, manifests: ManifestStore, pipeline: str, ledger_version: int) -> str | None:
-        """The id that Spark keeps in it, None when there is no checkpoint yet. `ledger_version`: the newest one, -1
-        without a ledger. Raises `CheckpointError`."""
-        self._check_owner(pipeline)
-        if ledger_version < 0 and manifests.incarnations(pipeline):
+    def incarnation(self, manifests: ManifestStore, pipeline: str, ledger: Ledger) -> str | None:
+        """The id that Spark keeps in it, None when there is no checkpoint yet. Raises `CheckpointError`."""
+        owner = self._check_owner(pipeline)
+        # A run that was started after the ledger was lost has made another one.
+        expected = owner.get("ledger", ledger.first)
+        is_known = expected is None or ledger.id == expected
+        if (ledger.version < 0 or not is_known) and manifests.incarnations(pipeline):
+            what = "no ledger" if ledger.version < 0 else "another ledger"
             raise CheckpointError(
-                f"this lake has no ledger, and pipeline '{pipeline}' has decided there before: {_LOST_LEDGER}"
+                f"this lake has {what}, and pipeline '{pipeline}' has decided there before: {_LOST_LEDGER}"
             )
         if not self._exists("metadata"):
             if self._numbers("offsets"):
@@ -68,21 +82,31 @@ class Checkpoint:
             raise CheckpointError(self._damaged("metadata", "has no id"))
         self._check_logs()
         if committed := self._numbers("commits"):
-            self._check_last(manifests, f"{pipeline}/{incarnation}", committed[-1], ledger_version)
+            self._check_last(manifests, f"{pipeline}/{incarnation}", committed[-1], ledger.version)
         return incarnation
 
-    def claim(self, pipeline: str) -> None:
-        """Write into it whose it is, so that it is known before its first epoch is committed."""
-        document = json.dumps({"pipeline": pipeline, "state_version": STATE_VERSION})
+    def reached(self) -> dict[str, dict[str, int]]:
+        """Up to which offsets Spark has committed its epochs, by topic and partition; empty before the first."""
+        committed = self._numbers("commits")
+        if not committed:
+            return {}
+        said = self._read(f"offsets/{committed[-1]}").splitlines()[2]
+        found: dict[str, dict[str, int]] = {} if said == _NO_OFFSET else json.loads(said)
+        return found
+
+    def claim(self, pipeline: str, ledger_id: str) -> None:
+        """Write into it whose it is and with which ledger it goes, so that it is known before its first epoch is
+        committed."""
+        document = json.dumps({"pipeline": pipeline, "state_version": STATE_VERSION, "ledger": ledger_id})
         stream = self._files.create(self._at(OWNER), True)
         try:
             stream.write(bytearray(document.encode()))
         finally:
             stream.close()
 
-    def _check_owner(self, pipeline: str) -> None:
+    def _check_owner(self, pipeline: str) -> dict[str, Any]:
         try:
-            owner = json.loads(self._read(OWNER)) if self._exists(OWNER) else {}
+            owner: dict[str, Any] = json.loads(self._read(OWNER)) if self._exists(OWNER) else {}
         except ValueError:  # whoever claimed it died while writing: the manifests still say whose it is
             owner = {}
         found = owner.get("pipeline", pipeline)
@@ -98,6 +122,7 @@ class Checkpoint:
                 f"{STATE_VERSION}. Let the Carillon that wrote it work off what is in the topics "
                 "(`send_triggered --available-now`). Then: " + _ANEW.format(path=self._path)
             )
+        return owner
 
     def _check_last(self, manifests: ManifestStore, app_id: str, epoch: int, ledger_version: int) -> None:
         manifest = manifests.find(app_id, epoch)
@@ -121,8 +146,7 @@ class Checkpoint:
                 if len(said) < lines or not said[0].startswith("v"):
                     raise CheckpointError(self._damaged(name, f"has {len(said)} lines of at least {lines}"))
                 for line in said[1:]:
-                    # "-" stands for a source that has no offset yet.
-                    if line != "-":
+                    if line != _NO_OFFSET:
                         self._parse(name, line)
 
     def _parse(self, name: str, text: str) -> Any:

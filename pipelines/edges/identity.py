@@ -12,11 +12,16 @@ from schemas.tables import table
 _NAME = "pointers/lake.json"
 
 
+def first_ledger(objects: ObjectStore) -> str | None:
+    """The id of the lake's first ledger; None of a lake that has none yet."""
+    known = objects.read_json(_NAME)
+    return None if known is None else str(known["id"])
+
+
 def lake_identity(objects: ObjectStore, lake: DeltaLake) -> str:
     """The identity; made when the lake has none. The ledger is there."""
-    known = objects.read_json(_NAME)
-    if known is None:
+    if (known := first_ledger(objects)) is None:
         objects.create(_NAME, canonical_json({"id": lake.table_id(table("ledger"))}))
-        known = objects.read_json(_NAME)
+        known = first_ledger(objects)
     assert known is not None
-    return str(known["id"])
+    return known

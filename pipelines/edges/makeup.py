@@ -13,11 +13,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf import Settings
+from pipelines.edges.bounds import find_bounds
 from pipelines.edges.faultpoints import now
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.ledger import LEDGER
@@ -25,12 +25,11 @@ from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore, canonical_json
 from pipelines.edges.scheduled import carry_out
 from pipelines.edges.status import find_run
-from pipelines.errors import InputError, ServerError
+from pipelines.errors import InputError
 from pipelines.runs import INCARNATION, MAKE_UP, UNIT, make_up_work, run_name, run_pipeline
 from schemas.topics import topic
 
 EVENTS = "delivery.events"
-_TIMEOUT_S = 30.0
 
 
 def make_up(
@@ -120,25 +119,7 @@ def _pin_ends(objects: ObjectStore, settings: Settings, pipeline: str) -> dict[s
     """The end of each partition of the delivery events, as it was when this run was first started."""
     name = f"acknowledgements/{pipeline}.json"
     if (pinned := objects.read_json(name)) is None:
-        objects.create(name, canonical_json(_ends(settings.kafka.librdkafka())))
+        bounds = find_bounds(settings.kafka.librdkafka(), (EVENTS,))[EVENTS]
+        objects.create(name, canonical_json({partition: bound.end for partition, bound in bounds.items()}))
         pinned = objects.read_json(name)
     return dict(pinned or {})
-
-
-def _ends(client: dict[str, str]) -> dict[str, Any]:
-    consumer = Consumer({**client, "group.id": "carillon-make-up", "log_level": "2"})
-    try:
-        topic = consumer.list_topics(EVENTS, timeout=_TIMEOUT_S).topics[EVENTS]
-        if topic.error is not None:
-            raise KafkaException(topic.error)
-        places = [TopicPartition(EVENTS, number) for number in topic.partitions]
-        return {
-            str(place.partition): consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)[1]
-            for place in places
-        }
-    except KafkaException as error:
-        raise ServerError(
-            f"the topic '{EVENTS}' could not be read: {error.args[0].str()}. Check kafka.bootstrap_servers."
-        ) from None
-    finally:
-        consumer.close()

@@ -15,10 +15,13 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from conf import Settings
 from pipelines.decode import EVENTS, TRIGGERS, decode_records
-from pipelines.edges.checkpoint import Checkpoint
+from pipelines.edges.backlog import Backlog
+from pipelines.edges.bounds import find_bounds
+from pipelines.edges.checkpoint import Checkpoint, Ledger
 from pipelines.edges.faultpoints import now
 from pipelines.edges.few import session_for_few
 from pipelines.edges.heartbeat import Heartbeat
+from pipelines.edges.identity import first_ledger
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.ledger import LEDGER
 from pipelines.edges.manifests import ManifestStore
@@ -54,6 +57,7 @@ class TriggeredStream:
         self._epoch = threading.Lock()
         self._is_stopping = threading.Event()
         self._releaser: HoldReleaser | None = None
+        self._backlog: Backlog | None = None
         self._looked_at = 0.0
         self._memory = Memory(Tables(settings.lake))
 
@@ -85,7 +89,9 @@ class TriggeredStream:
         objects = ObjectStore(self._settings.lake)
         objects.list("pointers/")
         count_partitions(self._settings.kafka.librdkafka())
-        self._take_over(objects)
+        checkpoint = self._take_over(objects)
+        waiting = find_bounds(self._settings.kafka.librdkafka(), (TRIGGERS.topic, EVENTS.topic))
+        self._backlog = Backlog(waiting, checkpoint.reached)
         stream = self._settings.stream
         source = self._spark.readStream.format("kafka").options(**self._settings.kafka.spark_source())
         records = (
@@ -108,20 +114,23 @@ class TriggeredStream:
             return writer.trigger(availableNow=True).start()
         return writer.trigger(processingTime=f"{stream.trigger_interval_ms} milliseconds").start()
 
-    def _take_over(self, objects: ObjectStore) -> None:
+    def _take_over(self, objects: ObjectStore) -> Checkpoint:
         """Claim the pipeline, and publish what an earlier life of it has recorded and not published."""
         stream = self._settings.stream
         manifests = ManifestStore(objects)
         checkpoint = Checkpoint(self._spark, stream.checkpoint)
         lake = DeltaLake(self._spark, self._settings.lake, self._memory.tables)
-        current = checkpoint.incarnation(manifests, stream.pipeline, lake.version(LEDGER))
+        version = lake.version(LEDGER)
+        ledger = Ledger(version, lake.table_id(LEDGER) if version >= 0 else None, first_ledger(objects))
+        current = checkpoint.incarnation(manifests, stream.pipeline, ledger)
         self._term = Term(objects, stream.pipeline, driver_name(self._spark))
-        checkpoint.claim(stream.pipeline)
         lake.ensure(LEDGER)
+        checkpoint.claim(stream.pipeline, lake.table_id(LEDGER))
         unfinished = find_unfinished(lake, manifests, stream.pipeline, current)
         for incarnation, unit in unfinished:
             self._report(finish(self._make_runner(stream.pipeline, incarnation), unit))
         self._releaser = HoldReleaser(lake, objects, self._settings, self._make_runner)
+        return checkpoint
 
     def _work_on(self, records: DataFrame, epoch: int) -> None:
         # Who stops the query has the lock and waits for this thread: waiting for the lock in turn would never end.
@@ -138,15 +147,16 @@ class TriggeredStream:
             self._epoch.release()
 
     def _release_due(self) -> bool:
-        """Release holds that are due, unless an epoch is at work; whether there were any."""
+        """Release holds that are due, unless an epoch is at work or to come; whether there were any."""
         since = time.monotonic() - self._looked_at
         if (since < _LOOK_S and not self._is_stopping.is_set()) or not self._epoch.acquire(blocking=False):
             return False
         try:
             assert self._releaser is not None
             assert self._term is not None
+            assert self._backlog is not None
             clock = now()
-            if not self._releaser.is_due(clock):
+            if not self._backlog.is_worked_on() or not self._releaser.is_due(clock):
                 return False
             self._term.check()
             self._report(self._releaser.release(clock))

@@ -17,9 +17,10 @@ from pipelines.edges.checkpoint import CheckpointError
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.recovery import find_unfinished
+from pipelines.edges.scheduled import run_campaign
 from pipelines.errors import ServerError
 from schemas.tables import Table, table
-from tests.builders import make_campaign, trigger
+from tests.builders import make_campaign, scheduled_campaign, trigger
 from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
@@ -214,3 +215,18 @@ def test_of_two_drivers_that_decide_a_unit_the_first_ones_rows_are_published(
     assert result["campaigns"]["welcome"]["sms"]["published"] == 1
     assert result["campaigns"]["welcome"]["sms"]["excluded"] == {"no_consent": 1}
     workspace.check()
+
+
+def test_a_ledger_that_a_run_has_made_since_is_not_the_lost_one(workspace: Workspace) -> None:
+    workspace.send(TRIGGERS, trigger("t-1"))
+    workspace.run()
+    for item in workspace.objects.list("ledger/"):
+        workspace.objects.delete(item.name)
+    workspace.forget_delta()
+    workspace.publish(scheduled_campaign(channels=["sms"]))
+    run_campaign(workspace.spark, workspace.settings, "letter", workspace.run_id)
+    for is_there in (True, False):
+        if not is_there:
+            lose_checkpoint(workspace)
+        with pytest.raises(CheckpointError, match=r"has another ledger, .* Restore the table 'ledger' first"):
+            workspace.run()

@@ -14,12 +14,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.campaigns import Campaign
 from pipelines.campaigns.trigger import CancelRule
-from pipelines.match import where_declared
+from pipelines.match import EVENT_COLUMNS, where_declared
 from schemas.tables import table
 
 CANCELLATIONS = table("cancellations")
@@ -44,6 +44,11 @@ def select_cancellations(events: DataFrame, campaigns: Sequence[Campaign]) -> Da
             one = _select(events, campaign, rule, f"trigger.cancel_on[{number}].when")
             found = one if found is None else found.unionByName(one)
     return found
+
+
+def check_cancellations(spark: SparkSession, campaigns: Sequence[Campaign]) -> None:
+    """Raises `InputError` for a rule whose condition Spark does not understand; on no rows, so nothing runs."""
+    select_cancellations(spark.createDataFrame([], EVENT_COLUMNS), campaigns)
 
 
 def _select(events: DataFrame, campaign: Campaign, rule: CancelRule, key: str) -> DataFrame:

@@ -30,7 +30,7 @@ CAMPAIGN_COLUMNS = (
 )
 
 #: As `select_events` returns them, as far as matching reads them.
-_EVENT_COLUMNS = (
+EVENT_COLUMNS = (
     "topic string, partition int, offset bigint, event_id string, customer_id string, type string, "
     "occurred_at timestamp, properties string"
 )
@@ -155,7 +155,7 @@ def _keep_where(rows: DataFrame, predicate: str, campaign: Campaign, key: str) -
 
 def check_conditions(spark: SparkSession, campaigns: Iterable[Campaign]) -> None:
     """Raises `InputError` for a campaign whose condition Spark does not understand; on no rows, so nothing runs."""
-    match_events(spark.createDataFrame([], _EVENT_COLUMNS), [("", campaign) for campaign in campaigns])
+    match_events(spark.createDataFrame([], EVENT_COLUMNS), [("", campaign) for campaign in campaigns])
 
 
 def check_audience_rule(spark: SparkSession, campaign: Campaign) -> None:

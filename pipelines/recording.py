@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from conf import Settings
@@ -79,6 +80,8 @@ class Recorder:
         reach("after-consents")
         given = work.candidates
         candidates = given if isinstance(given, Considered) else given.toArrow()
+        # An epoch pins every active campaign; only those that its candidates are of make it wait for its turn.
+        needs_turn = asked_by(_among(candidates, campaigns), self.settings.decide).is_anything
         rated = rated_among(candidates, campaigns)
         made: Decided | DataFrame | None = None
         # Many candidates are counted by Spark beside all else.
@@ -86,7 +89,7 @@ class Recorder:
             considered = pool.submit(_count, candidates)
             if is_new or not self._is_recorded(manifest):
                 known = self._know(candidates, manifest, campaigns)
-                if asked.is_anything or rated:
+                if needs_turn or rated:
                     made = self._decide_in_turn(unit, manifest, known, work, asked, rated)
                 else:
                     made = self._decide(unit, manifest, known, work, asked)
@@ -251,6 +254,14 @@ class Recorder:
     def decisions(self, manifest: Manifest) -> DataFrame:
         """The ledger's rows of one unit of this pipeline."""
         return unit_rows(self.lake, manifest)
+
+
+def _among(candidates: pa.Table | Considered, campaigns: list[Campaign]) -> list[Campaign]:
+    """The campaigns that candidates are of."""
+    if isinstance(candidates, Considered):
+        return campaigns
+    named = set(pc.unique(candidates["campaign_id"]).to_pylist())
+    return [campaign for campaign in campaigns if campaign.campaign_id in named]
 
 
 def _count(candidates: pa.Table | Considered) -> list[dict[str, Any]]:

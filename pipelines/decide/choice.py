@@ -1,7 +1,8 @@
 """Channel choice: of the channels by which a customer can be reached, the one that a campaign wants.
 
 Invariant: of one (origin, campaign, customer) at most one channel is chosen, unless the campaign wants all. While a
-message waits nothing is chosen: the channels are compared when it falls due.
+message waits nothing is chosen: the channels are compared when it falls due. A hold may be on a channel that the
+campaign has given up since: it is not chosen.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ def add_choice(rows: Rows, reachable: pa.Array) -> None:
     best: dict[tuple[str, str, str], tuple[int, str]] = {}
     for row in pc.indices_nonzero(pc.and_(pc.invert(waits), reachable)).to_pylist():
         channel = channels[row]
-        # A hold may be on a channel that the campaign has given up since.
-        rank = -1 if preferred[row] == channel else ranks.get(channel, len(ranks))
+        if channel not in ranks:
+            continue
+        rank = -1 if preferred[row] == channel else ranks[channel]
         best[keys[row]] = min(best.get(keys[row], (rank, channel)), (rank, channel))
     for row in pc.indices_nonzero(pc.invert(waits)).to_pylist():
         if found := best.get(keys[row]):
@@ -43,6 +45,9 @@ def add_choice(rows: Rows, reachable: pa.Array) -> None:
 
 
 def is_chosen(rows: Rows) -> pa.Array:
-    """Whether the row's channel is the one, or there was nothing to choose."""
-    chosen = rows.column("chosen_channel")
-    return pc.or_kleene(pc.is_null(chosen), pc.equal(chosen, rows.column("channel")))
+    """Whether the row's channel is the one, or one of the campaign's where there was nothing to choose."""
+    chosen, channel, declared = rows.column("chosen_channel"), rows.column("channel"), rows.rule("channels")
+    is_declared = (
+        rows.all(True) if declared is None else pc.is_in(channel, value_set=pa.array(declared, pa.string()))
+    )
+    return pc.if_else(pc.is_null(chosen), is_declared, pc.equal(chosen, channel))

@@ -87,6 +87,22 @@ def test_one_channel_is_chosen_among_those_that_reach() -> None:
     assert found["preferred/push"][2]["channel_choice"] == "sms"
 
 
+def test_a_channel_that_the_campaign_has_given_up_since_is_not_chosen() -> None:
+    prefers = audience_row(preferred_channel="sms")
+    rows = [
+        row
+        for choice in ("first", "preferred", "all")
+        for row in on_every_channel(choice, choosing(choice) | {"channels": ["email"]}, prefers, is_due=True)
+    ]
+    found = {name: outcome[0] for name, outcome in outcomes(rows).items()}
+    no = "channel_not_chosen"
+    assert found == {
+        f"{choice}/{channel}": "sent" if channel == "email" else no
+        for choice in ("first", "preferred", "all")
+        for channel in ORDER
+    }
+
+
 def test_campaigns_with_equal_rules_choose_each_for_itself() -> None:
     first = choosing("first")
     granted = {"push": {"granted": False}, "email": {"granted": True}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 from chispa import assert_df_equality
@@ -303,3 +304,34 @@ def test_a_clock_far_away_breaks_nobody(workspace: Workspace) -> None:
     workspace.run()
     assert workspace.ledger().where(F.col("decision") == "sent").count() == 3
     workspace.check()
+
+
+def test_a_cancelling_rule_that_spark_refuses_is_named_before_it_is_pinned(workspace: Workspace) -> None:
+    data = {"order_id": "string", "reason": "string"}
+    rule: dict[str, Any] = {"event": "order.delivered", "delay": "2 days"}
+    broken = rule | {"cancel_on": [{"event": "order.refunded", "when": "size(reason) > 0"}]}
+    workspace.publish(event_campaign(None, trigger=broken, data=data, channels=["sms"]))
+    workspace.send(EVENTS, event(type="order.refunded"))
+    with pytest.raises(InputError, match=r"campaign 'delivered' trigger\.cancel_on\[0\]\.when"):
+        workspace.run()
+    workspace.publish(event_campaign(None, trigger=rule, data=data, channels=["sms"]))
+    workspace.run()
+
+
+def test_only_candidates_of_capped_campaigns_wait_for_a_turn(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caps = [{"at_most": 1, "per": "7 days"}]
+    capped = make_campaign(campaign_id="capped", channels=["sms"], frequency_caps=caps)
+    workspace.publish(capped, make_campaign(channels=["sms"]))
+
+    def refuse(_: object) -> None:
+        raise InputError("waits for its turn")
+
+    monkeypatch.setattr("pipelines.edges.turns.Turns.take", refuse)
+    workspace.send(TRIGGERS, trigger("t-1"))
+    workspace.run()
+    assert workspace.messages().total() == 1
+    workspace.send(TRIGGERS, trigger("t-2", campaign_id="capped"))
+    with pytest.raises(InputError, match="waits for its turn"):
+        workspace.run()

@@ -10,8 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipelines.accounts import AccountRow
+from pipelines.books import Books
 from pipelines.campaigns import Campaign
-from pipelines.edges.control import ControlPoint, watch
+from pipelines.edges.control import ControlPoint, RunControl, watch
+from pipelines.edges.objects import ObjectStore
+from pipelines.edges.pauses import CampaignPauses
 from schemas.reasons import reason as reason_named
 
 #: Beyond so many times the fuse's minimum, all counts are halved, so that a fault that begins late shows.
@@ -48,6 +51,34 @@ class FuseCounter:
             self._published //= 2
             self._failed = Counter({name: count // 2 for name, count in self._failed.items()})
         return None
+
+
+class UnitFuses:
+    """The fuses of campaign versions by all that the units of one pipeline publish, few at a time."""
+
+    def __init__(self, objects: ObjectStore, pauses: CampaignPauses) -> None:
+        self._objects = objects
+        self._pauses = pauses
+        self._counters: dict[str, FuseCounter] = {}
+
+    def mind(
+        self, versions: Mapping[str, Campaign], books: Books, runs: Mapping[str, Iterable[str]]
+    ) -> dict[str, str]:
+        """Pause the campaigns of which too many messages failed, from the next unit on; why, by campaign. Of a campaign
+        with `runs`, which hold what was published here, these are paused; one that has been resumed is not again."""
+        blown = {}
+        for digest, campaign in versions.items():
+            published, failed = books.messages(campaign.campaign_id)
+            why = self._counters.setdefault(digest, FuseCounter(campaign)).add(published, failed)
+            if why is None:
+                continue
+            blown[campaign.campaign_id] = why
+            own = runs.get(campaign.campaign_id, ())
+            for pipeline in own:
+                RunControl(self._objects, pipeline).blow(why)
+            if not own:
+                self._pauses.pause(campaign.campaign_id, why, digest)
+        return blown
 
 
 class RunFuses:

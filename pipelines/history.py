@@ -50,13 +50,14 @@ class Asked:
 def asked_by(campaigns: Iterable[Campaign], house: Decide) -> Asked:
     """What these campaigns ask, with the rules of the house."""
     known = list(campaigns)
-    policies = {one.campaign_id: policy_row(one, house) for one in known}
+    # A release may know two versions of a campaign.
+    policies = [(one.campaign_id, policy_row(one, house)) for one in known]
     spans = [
         _CALENDAR.get(cap["per"]) or timedelta(seconds=cap["seconds"])
-        for policy in policies.values()
+        for _, policy in policies
         for cap in policy["caps"] or ()
     ]
-    rules = {name: policy["reentry"] for name, policy in policies.items() if policy["reentry"]}
+    rules = {name: policy["reentry"] for name, policy in policies if policy["reentry"]}
     seconds = [rule["seconds"] for rule in rules.values()]
     is_bounded = bool(rules) and all(rule["kind"] == "span" for rule in rules.values())
     return Asked(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +21,19 @@ from pipelines.runs import run_pipeline
 from schemas.tables import table
 
 HOLDS = table("holds")
+
+
+class Paused(NamedTuple):
+    """The pipelines of runs that are paused, and the campaigns that are, with the version that is; None: all of them.
+    What their runs hold waits on, however long it is due; triggers of a paused campaign are excluded."""
+
+    runs: Sequence[str] = ()
+    campaigns: Mapping[str, str | None] = MappingProxyType({})
+
+    def __bool__(self) -> bool:
+        return bool(self.runs or self.campaigns)
+
+
 #: What a hold keeps of its decision.
 OPENED_FROM = (
     "decision_id",
@@ -96,15 +110,19 @@ def run_of_hold() -> Column:
     return F.when(F.col("source") == "run", F.coalesce("run", first))
 
 
-def without_runs(holds: DataFrame, pipelines: Sequence[str]) -> DataFrame:
-    """The holds but for those of these runs, which are paused."""
-    return holds.where(~F.coalesce(run_of_hold().isin(*pipelines), F.lit(False))) if pipelines else holds
+def without_paused(holds: DataFrame, paused: Paused) -> DataFrame:
+    """The holds but for those of runs that are paused, by themselves or with their campaign."""
+    waits = run_of_hold().isin(*paused.runs)
+    for campaign_id, version in paused.campaigns.items():
+        of_campaign = (F.col("source") == "run") & (F.col("campaign_id") == campaign_id)
+        waits |= of_campaign if version is None else of_campaign & (F.col("campaign_version") == version)
+    return holds.where(~F.coalesce(waits, F.lit(False))) if paused else holds
 
 
-def select_due(rows: DataFrame, owner: str, clock: datetime, most: int, paused: Sequence[str]) -> DataFrame:
-    """What a release works on: the due holds, at most so many customers' messages, the most urgent and then the oldest
-    first; all channels of a message together. None of the `paused` runs."""
-    due = without_runs(select_open(due_by(rows, clock), owner), paused)
+def select_due(rows: DataFrame, owner: str, clock: datetime, most: int, paused: Paused) -> DataFrame:
+    """What a release works on: the due holds that are not paused, at most so many customers' messages, the most urgent
+    and then the oldest first; all channels of a message together."""
+    due = without_paused(select_open(due_by(rows, clock), owner), paused)
     order = [F.col("priority").desc_nulls_last(), *[F.col(name) for name in _TOGETHER[1:]]]
     chosen = due.select(*_TOGETHER).distinct().orderBy(*order).limit(most)
     matching = F.lit(True)
@@ -114,12 +132,22 @@ def select_due(rows: DataFrame, owner: str, clock: datetime, most: int, paused: 
     return ours.join(F.broadcast(theirs), on=matching, how="left_semi")
 
 
-def match_holds(holds: DataFrame, campaigns: DataFrame, is_due: bool) -> DataFrame:
+def match_holds(
+    holds: DataFrame, campaigns: DataFrame, is_due: bool, of_runs: DataFrame | None = None
+) -> DataFrame:
     """Holds with the campaign as it is now; a campaign that is gone counts as unknown. Grain: one row per hold.
-    `campaigns` as `campaigns_frame` makes it. The result is what `identify_candidates` takes."""
-    # campaign_id is unique in `campaigns`: one bundle is active per campaign.
-    known = campaigns.drop("kind", "channels")
-    matched = holds.join(F.broadcast(known), on="campaign_id", how="left")
+    `campaigns` as `campaigns_frame` makes it, one version of each. `of_runs`, likewise: the versions that runs began
+    with, which is what their holds are sent in. The result is what `identify_candidates` takes."""
+    known = campaigns.withColumn("of_run", F.lit(None).cast("string"))
+    version = F.lit(None).cast("string")
+    if of_runs is not None:
+        known = known.unionByName(of_runs.withColumn("of_run", F.col("campaign_version")))
+        # Rows of older versions do not say it.
+        version = F.when(F.col("source") == "run", F.col("campaign_version"))
+    known = known.drop("kind", "channels").withColumnRenamed("campaign_id", "of_campaign")
+    held = holds.withColumn("of_version", version).drop("campaign_version")
+    is_same = (F.col("campaign_id") == F.col("of_campaign")) & F.col("of_version").eqNullSafe(F.col("of_run"))
+    matched = held.join(F.broadcast(known), on=is_same, how="left")
     return matched.select(
         "source",
         "source_id",

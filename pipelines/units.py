@@ -15,6 +15,7 @@ from conf import Settings
 from pipelines import dead_letters as letters
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
+from pipelines.cancellations import check_cancellations
 from pipelines.decided import Decided, count_few
 from pipelines.edges.audience import AudiencePointer
 from pipelines.edges.campaign_store import CampaignStore
@@ -33,7 +34,7 @@ from pipelines.edges.publisher import PublishTarget
 from pipelines.edges.recorded import count_unit
 from pipelines.edges.tables import Tables
 from pipelines.edges.terms import Term, driver_name
-from pipelines.fuse import FuseCounter
+from pipelines.fuse import UnitFuses
 from pipelines.links import describe_links, link_settings
 from pipelines.match import check_conditions
 from pipelines.publication import Publication
@@ -70,7 +71,7 @@ class UnitRunner:
         self.campaigns = CampaignStore(self.objects)
         self.manifests = ManifestStore(self.objects)
         self._pauses = CampaignPauses(self.objects)
-        self._fuses: dict[str, FuseCounter] = {}
+        self._fuses = UnitFuses(self.objects, self._pauses)
         memory = memory or Memory(Tables(settings.lake))
         self.lake = DeltaLake(spark, settings.lake, memory.tables)
         self.app_id = f"{pipeline}/{incarnation}"
@@ -113,11 +114,12 @@ class UnitRunner:
             return finished
         versions = self.pinned(manifest)
         work = make(self.spark, manifest, versions, lambda: self._audience(manifest))
+        versions = {**work.versions, **versions}
         books = Books()
         campaigns = list(versions.values())
         decided = self.recorder.record(unit, manifest, is_new, work, campaigns, books)
         self.publish(unit, manifest, versions, decided, books)
-        blown = self._mind_fuses(versions, books) if decided.is_few else {}
+        blown = self._fuses.mind(versions, books, work.runs) if decided.is_few else {}
         refused = self._publish_dead_letters(unit, work.dead_letters)
         return self.conclude(unit, manifest, books, refused, blown)
 
@@ -166,10 +168,13 @@ class UnitRunner:
             chosen = campaign_ids
         # Before they are pinned, so that a campaign that is published again is mended.
         unchecked = set(chosen.values()) - self._checked
-        check_conditions(self.spark, [self.campaigns.load(digest) for digest in sorted(unchecked)])
+        new = [self.campaigns.load(digest) for digest in sorted(unchecked)]
+        check_conditions(self.spark, new)
+        check_cancellations(self.spark, new)
         self._checked |= unchecked
         is_release = self.pipeline == self.recorder.owner
         stopped = stopped_runs(self.objects) if is_release else StoppedRuns([], [])
+        pauses = self._pauses.all() if is_release else {}
         return Manifest(
             pipeline=self.pipeline,
             unit=unit,
@@ -182,6 +187,7 @@ class UnitRunner:
             holds_version=self.lake.version(HOLDS),
             cancelled_runs=stopped.cancelled,
             paused_runs=stopped.paused,
+            paused_campaigns={name: pause.version for name, pause in pauses.items()},
             ledger_version=self.lake.version(LEDGER),
             send_partitions=self.settings.stream.send_partitions,
             campaigns=chosen,
@@ -231,18 +237,6 @@ class UnitRunner:
                 corrections = [row for row in counts if row["stage"] == "render"]
         books.add_decisions(decided.first())
         books.add_decisions(corrections)
-
-    def _mind_fuses(self, versions: dict[str, Campaign], books: Books) -> dict[str, str]:
-        """Pause the campaigns of which too many messages failed, from the next unit on; why, by campaign. The tasks
-        of a run mind its fuse themselves, and pause the run."""
-        blown = {}
-        for digest, campaign in versions.items():
-            published, failed = books.messages(campaign.campaign_id)
-            why = self._fuses.setdefault(digest, FuseCounter(campaign)).add(published, failed)
-            if why is not None:
-                self._pauses.pause(campaign.campaign_id, why, digest)
-                blown[campaign.campaign_id] = why
-        return blown
 
     def _publish_dead_letters(self, unit: int, refused: DataFrame | None) -> dict[str, int]:
         """Counts by reason."""

@@ -6,8 +6,8 @@ again brings the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -30,6 +30,10 @@ class Work:
     has_holds: bool = False
     #: The rules of all candidates of a run, as `pipelines.decide.policy` writes them.
     policy: str | None = None
+    #: Campaign versions of candidates that the manifest does not name, by digest: those that runs began with.
+    versions: Mapping[str, Campaign] = field(default_factory=dict)
+    #: The pipelines of the runs behind the candidates of a release, by campaign.
+    runs: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 #: Makes the work of a unit from what its manifest pinned; the last argument reads the audience.

@@ -38,6 +38,8 @@ class Manifest:
     #: Of a release: the runs whose waiting messages are not sent any more, and those whose messages wait on.
     cancelled_runs: list[str] = field(default_factory=list)
     paused_runs: list[str] = field(default_factory=list)
+    #: Likewise, the paused campaigns whose runs hold on, with the version that is paused; null: every one.
+    paused_campaigns: dict[str, str | None] = field(default_factory=dict)
     #: Campaigns of which nobody is sent anything for now, whatever their own status says.
     paused: list[str] = field(default_factory=list)
     #: What the links of its messages are made of; see `describe_links`. Nothing depends on it but `rerender`.

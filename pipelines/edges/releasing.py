@@ -17,7 +17,8 @@ from pipelines.edges.control import stopped_runs
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
-from pipelines.holds import due_by, select_open, without_runs
+from pipelines.edges.pauses import CampaignPauses
+from pipelines.holds import Paused, due_by, select_open, without_paused
 from pipelines.recording import HOLDS
 from pipelines.releases import make_release_work, release_pipeline
 from pipelines.units import UnitRunner
@@ -49,8 +50,8 @@ class HoldReleaser:
         #: The table's version at the last look, and the earliest moment at which anything can be due.
         self._seen = -1
         self._next: datetime | None = None
-        #: The runs that were paused at the last look.
-        self._paused: list[str] = []
+        #: What was paused at the last look.
+        self._paused = Paused()
         self._tidied: date | None = None
         self._is_begun = self._unfinished() is not None
 
@@ -64,12 +65,12 @@ class HoldReleaser:
         is_waiting = version == self._seen and self._next is not None and clock < self._next
         if is_waiting and not self._paused:
             return False
-        paused = stopped_runs(self._objects).paused
+        paused = self._find_paused()
         if is_waiting and paused == self._paused:
             return False
         self._paused = paused
         near = due_by(self._lake.read(HOLDS, version), clock + _HORIZON)
-        waiting = without_runs(select_open(near, self._pipeline), paused)
+        waiting = without_paused(select_open(near, self._pipeline), paused)
         (row,) = waiting.agg(F.min("due_at").alias("first")).collect()
         first = row["first"]
         self._seen = version
@@ -77,10 +78,17 @@ class HoldReleaser:
         self._next = found
         return bool(found <= clock)
 
+    def _find_paused(self) -> Paused:
+        pauses = CampaignPauses(self._objects).all()
+        return Paused(
+            stopped_runs(self._objects).paused, {name: pause.version for name, pause in pauses.items()}
+        )
+
     def release(self, clock: datetime) -> dict[str, Any]:
         """Run one release, or finish the one that an earlier driver began. Raises what `UnitRunner.run` raises."""
         if self._runner is None:
             self._runner = self._make_runner(self._pipeline, INCARNATION)
+        load = self._runner.campaigns.load
         unit = self._unfinished()
         if unit is None:
             unit = self._last() + 1
@@ -97,6 +105,7 @@ class HoldReleaser:
                 manifest,
                 versions,
                 settings.decide,
+                load,
             ),
         )
         # What this release held again, or left because there was too much, is seen at the next look.

@@ -31,6 +31,7 @@ TABLE = Table(
         Column("priority", "int", "The higher, the earlier among those that are due."),
         Column("held_at", "timestamp", "When it was held: the pinned clock of that epoch or run."),
         Column("reason", "string", "Why it was held; null in rows of older versions."),
+        Column("campaign_version", "string", "As in the ledger; null in rows of older versions."),
         Column("run", "string", "The pipeline of the run that holds it; null for others, and in older rows."),
     ),
     partition_by=("due_date", "state"),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter
 from datetime import datetime, timedelta, timezone
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -16,16 +15,13 @@ from pyspark.sql import SparkSession
 
 from conf import Settings
 from pipelines.edges.control import RunControl
-from pipelines.edges.makeup import make_up
-from pipelines.edges.releasing import HoldReleaser
 from pipelines.edges.scheduled import run_campaign
 from pipelines.edges.stream import TriggeredStream
 from pipelines.edges.tables import Tables
 from pipelines.edges.waiting import Waiting, waiting_by_run
-from pipelines.errors import InputError, ServerError
+from pipelines.errors import ServerError
 from schemas.tables import table
 from tests.builders import NOW, consent_event, event, event_campaign, scheduled_campaign
-from tests.commands import carillon
 from tests.pipelines.edges.workspace import EVENTS, Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
@@ -51,16 +47,6 @@ def workspace(spark: SparkSession, settings: Settings) -> Workspace:
     return made
 
 
-@pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Sets what the stream's clock shows."""
-
-    def set_clock(moment: datetime) -> None:
-        monkeypatch.setattr("pipelines.edges.stream.now", lambda: moment)
-
-    return set_clock
-
-
 def delivered(customer: str, **changes: Any) -> dict[str, Any]:
     return event(
         f"e-{customer}",
@@ -74,11 +60,6 @@ def delivered(customer: str, **changes: Any) -> dict[str, Any]:
 def said(workspace: Workspace, pipeline: str) -> Counter[tuple[Any, ...]]:
     rows = workspace.ledger().where(f"pipeline = '{pipeline}'")
     return Counter(tuple(row) for row in rows.select("customer_id", "decision", "reason").collect())
-
-
-def releases(workspace: Workspace, **stream: Any) -> list[dict[str, Any]]:
-    """Those of one start of the stream; a new stream has an epoch of its own, though nothing came."""
-    return [result for result in workspace.run(**stream) if result["pipeline"] == "triggered-holds"]
 
 
 def test_a_message_waits_and_is_decided_again_when_it_is_due(workspace: Workspace, at: Any) -> None:
@@ -144,6 +125,27 @@ def test_an_event_that_arrives_before_its_trigger_cancels_it(workspace: Workspac
     workspace.send(EVENTS, delivered("c-1"))
     workspace.run()
     assert said(workspace, "triggered") == Counter({("c-1", "excluded", "cancelled"): 1})
+
+
+def test_what_arrived_while_the_stream_was_down_counts_before_anything_is_released(
+    workspace: Workspace, at: Any
+) -> None:
+    at(NOW)
+    workspace.send(EVENTS, *[delivered(f"c-{n}") for n in range(1, 4)])
+    workspace.run()
+    refund = {"type": "order.refunded", "occurred_at": (NOW + DAY).isoformat()}
+    workspace.send(
+        EVENTS,
+        consent_event("k-1", customer_id="c-3", occurred_at="2026-03-02T09:00:00Z", properties=REFUSES),
+        *[delivered("c-9", schema_version=1) | {"event_id": f"e-9-{n}"} for n in range(20)],
+        event("r-1", customer_id="c-2", properties={"order_id": "o-c-2"}, **refund),
+    )
+    at(NOW + 3 * DAY)
+    # In epochs of a few records, so that there is time between them.
+    workspace.run(max_offsets_per_epoch=4)
+    assert said(workspace, "triggered-holds") == Counter(
+        {("c-1", "sent", None): 1, ("c-3", "excluded", "no_consent"): 1}
+    )
 
 
 @pytest.mark.parametrize(
@@ -260,7 +262,7 @@ def test_holds_of_an_older_version_are_gone_on_with(
     at(NOW)
     workspace.run()
     at(NOW + 2 * DAY)
-    (released,) = releases(workspace)
+    (released,) = workspace.releases()
     assert released["campaigns"]["delivered"]["sms"]["sent"] == 1
     assert released["campaigns"]["letter"]["sms"]["excluded"] == {"cancelled": 1}
 
@@ -280,7 +282,7 @@ def test_what_waited_for_the_end_of_quiet_hours_keeps_to_the_rate(
     morning = row.due_at.astimezone(timezone.utc)
     at(morning)
     # Releases of two each, as there are of twenty thousand when there are more.
-    lines = [one["campaigns"]["letter"]["sms"] for one in releases(workspace, max_offsets_per_epoch=2)]
+    lines = [one["campaigns"]["letter"]["sms"] for one in workspace.releases(max_offsets_per_epoch=2)]
     assert [(one["sent"], one["held"]) for one in lines] == [(1, 1), (0, 2)]
     held = workspace.ledger().where("reason = 'held_rate'").select("due_at").collect()
     assert sorted((row.due_at.astimezone(timezone.utc) - morning).total_seconds() for row in held) == [
@@ -290,88 +292,6 @@ def test_what_waited_for_the_end_of_quiet_hours_keeps_to_the_rate(
     ]
     for minute in (1, 2, 3):
         at(morning + timedelta(minutes=minute, seconds=1))
-        (released,) = releases(workspace)
+        (released,) = workspace.releases()
         assert released["campaigns"]["letter"]["sms"]["sent"] == 1
     workspace.check()
-
-
-def line_of(environment: dict[str, str], run: str) -> dict[str, Any]:
-    (line,) = carillon(environment, "status", run, "--json")
-    found: dict[str, Any] = json.loads(line)
-    return found
-
-
-def test_what_a_run_holds_the_stream_releases_until_the_run_is_paused_or_cancelled(
-    workspace: Workspace, settings: Settings, environment: dict[str, str], at: Any
-) -> None:
-    workspace.publish(scheduled_campaign(channels=["sms"], rate={"per_minute": 1}))
-    result = run_campaign(workspace.spark, settings, "letter", "1")
-    line = result["campaigns"]["letter"]["sms"]
-    assert (line["considered"], line["sent"], line["held"]) == (4, 1, 3)
-    clock = datetime.fromisoformat(result["clock"])
-    at(clock + timedelta(seconds=61))
-    (released,) = releases(workspace)
-    assert released["campaigns"]["letter"]["sms"]["published"] == 1
-    # The run has ended, and two of its messages wait.
-    found = line_of(environment, "letter/1")
-    assert [found[name] for name in ("state", "published", "waiting")] == ["finished", 1, 2]
-    assert datetime.fromisoformat(found["waits_until"]) == clock + timedelta(minutes=3)
-    assert "2 of its messages that wait" in carillon(environment, "pause", "letter/1")[0]
-    assert "finished (pause wanted)" in carillon(environment, "status", "letter/1")[1]
-    at(clock + timedelta(seconds=121))
-    assert releases(workspace) == []
-    carillon(environment, "resume", "letter/1")
-    (released,) = releases(workspace)
-    assert released["campaigns"]["letter"]["sms"]["published"] == 1
-    told = carillon(environment, "cancel", "letter/1")
-    assert told[-1] == "what waits is recorded as cancelled when it falls due"
-    at(clock + timedelta(minutes=9))
-    (released,) = releases(workspace)
-    assert released["campaigns"]["letter"]["sms"]["excluded"] == {"cancelled": 1}
-    assert line_of(environment, "letter/1")["waiting"] == 0
-    with pytest.raises(InputError, match=r"has ended \(finished\) and nothing of it waits"):
-        carillon(environment, "cancel", "letter/1")
-    workspace.check()
-
-
-def test_a_stream_that_runs_on_sees_that_a_run_is_paused_and_resumed(
-    workspace: Workspace, settings: Settings
-) -> None:
-    workspace.publish(scheduled_campaign(channels=["sms"], rate={"per_minute": 1}))
-    clock = datetime.fromisoformat(run_campaign(workspace.spark, settings, "letter", "1")["clock"])
-    control = RunControl(workspace.objects, "run-letter-1")
-    control.pause()
-    runner = cast(Any, None)
-    releaser = HoldReleaser(workspace.lake, workspace.objects, settings, lambda *_: runner)
-    due = clock + timedelta(seconds=61)
-    # Nothing is due, in whatever second it looks; as soon as the run goes on, something is.
-    assert not any(releaser.is_due(due + timedelta(seconds=n)) for n in (0, 1, 59, 60, 130))
-    control.resume()
-    assert releaser.is_due(due + timedelta(seconds=131))
-
-
-def test_what_a_make_up_run_holds_is_its_own(
-    workspace: Workspace, settings: Settings, environment: dict[str, str], at: Any
-) -> None:
-    """Its messages are those of the run that it makes up for, its wait is not."""
-    workspace.publish(scheduled_campaign(channels=["sms"], rate={"per_minute": 2}))
-    begun = run_campaign(workspace.spark, settings, "letter", "1")
-    at(datetime.fromisoformat(begun["clock"]) + timedelta(minutes=2))
-    assert [one["campaigns"]["letter"]["sms"]["sent"] for one in releases(workspace)] == [2]
-    again = make_up(workspace.spark, settings, "letter/1")
-    line = again["campaigns"]["letter"]["sms"]
-    assert line["held"] == 4 - line["sent"] > 0
-    assert line_of(environment, "letter/1")["waiting"] == 0
-    assert line_of(environment, "letter/1.make-up")["waiting"] == line["held"]
-    # It waits once more, and is the make-up's still.
-    quiet = {"from": "00:00", "to": "23:59"}
-    noon = datetime.fromisoformat(again["clock"]).replace(hour=12) + timedelta(days=1)
-    workspace.publish(scheduled_campaign(channels=["sms"], quiet_hours=quiet))
-    at(noon)
-    (released,) = releases(workspace)
-    assert released["campaigns"]["letter"]["sms"]["held"] == line["held"]
-    assert line_of(environment, "letter/1.make-up")["waiting"] == line["held"]
-    carillon(environment, "cancel", "letter/1.make-up")
-    at(noon + timedelta(days=1))
-    (released,) = releases(workspace)
-    assert released["campaigns"]["letter"]["sms"]["excluded"] == {"cancelled": line["held"]}

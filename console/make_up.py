@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def make_up(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run, CAMPAIGN/RUN_ID.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A finished run, CAMPAIGN/RUN_ID, of which nothing waits.")
+    ],
     env: Annotated[str, typer.Option(help="Environment of conf/.")] = "local",
 ) -> None:
     """Send again to exactly those of a run that no sender acknowledged; consent is asked again."""
@@ -24,11 +26,13 @@ def make_up(
     from pathlib import Path
 
     from conf import load
+    from pipelines.edges.makeup import find_ended
     from pipelines.edges.objects import ObjectStore
-    from pipelines.edges.status import find_run
+    from pipelines.edges.tables import Tables
 
-    # Before Spark is started: a mistyped name is told at once.
-    find_run(ObjectStore(load(env).lake), run)
+    # Before Spark is started: a mistyped name, or a run that cannot be made up for yet, is told at once.
+    lake = load(env).lake
+    find_ended(ObjectStore(lake), Tables(lake), run)
     submit = Path(__file__).resolve().parent.parent / "spark-submit.sh"
     command = [str(submit), "make_up", "--env", env, "--", "--run", run]
     raise typer.Exit(subprocess.run(command, check=False).returncode)

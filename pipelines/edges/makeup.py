@@ -3,7 +3,7 @@
 Invariant: it is a run of its own, `RUN_ID.make-up`, with a manifest, a plan and markers, so it is carried out once
 however often it is started; its messages keep their ids, so that a sender that had them after all sends nothing twice.
 Consent, address and every other gate are asked again, against the newest snapshot. What counts as acknowledged is
-pinned with the first start, as offsets of delivery.events.
+pinned with the first start, as offsets of delivery.events; it begins when no message of the run waits any more.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from pyspark.sql import functions as F
 
 from conf import Settings
 from pipelines.edges.bounds import find_bounds
+from pipelines.edges.control import RunControl
 from pipelines.edges.faultpoints import now
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.ledger import LEDGER
-from pipelines.edges.manifests import ManifestStore
+from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.objects import ObjectStore, canonical_json
 from pipelines.edges.scheduled import carry_out
 from pipelines.edges.status import find_run
+from pipelines.edges.tables import Tables
+from pipelines.edges.waiting import waiting_by_run
 from pipelines.errors import InputError
 from pipelines.runs import INCARNATION, MAKE_UP, UNIT, make_up_work, run_name, run_pipeline
 from schemas.topics import topic
@@ -35,18 +38,12 @@ EVENTS = "delivery.events"
 def make_up(
     spark: SparkSession, settings: Settings, name: str, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:
-    """Carry out the make-up run of CAMPAIGN/RUN_ID; returns its result, with `already_complete`. Raises `InputError`
-    when there is no such run or it has not ended, and what `UnitRunner.run` raises."""
+    """Carry out the make-up run of CAMPAIGN/RUN_ID; returns its result, with `already_complete`. Raises what
+    `find_ended` and `UnitRunner.run` raise."""
     objects = ObjectStore(settings.lake)
     manifests = ManifestStore(objects)
-    first = f"{find_run(objects, name)}/{INCARNATION}"
+    pinned = find_ended(objects, Tables(settings.lake), name)
     campaign_id, _, run_id = name.partition("/")
-    pinned = manifests.find(first, UNIT)
-    if pinned is None or manifests.result(first, UNIT) is None:
-        raise InputError(
-            f"run '{name}' has not ended: what it has not published yet needs no make-up. Start it again with its "
-            "run id, then make up for it."
-        )
     pipeline = run_pipeline(campaign_id, run_id + MAKE_UP)
     finished = manifests.result(f"{pipeline}/{INCARNATION}", UNIT)
     if finished is not None:
@@ -76,6 +73,32 @@ def make_up(
         say,
     )
     return {**result, "already_complete": False}
+
+
+def find_ended(objects: ObjectStore, tables: Tables, name: str) -> Manifest:
+    """The manifest of CAMPAIGN/RUN_ID, for which a make-up can begin, or go on. Raises `InputError` when there is no
+    such run, it has not ended, or messages of it wait: what is sent of them later would not be in it."""
+    pipeline = find_run(objects, name)
+    manifests = ManifestStore(objects)
+    pinned = manifests.find(f"{pipeline}/{INCARNATION}", UNIT)
+    if pinned is None or manifests.result(f"{pipeline}/{INCARNATION}", UNIT) is None:
+        raise InputError(
+            f"run '{name}' has not ended: what it has not published yet needs no make-up. Start it again with its "
+            "run id, then make up for it."
+        )
+    # Of a cancelled run nothing more is sent, though what waits is recorded only when it falls due.
+    is_settled = (
+        manifests.find(f"{pipeline}{MAKE_UP}/{INCARNATION}", UNIT) is not None
+        or RunControl(objects, pipeline).wanted() == "cancel"
+    )
+    waits = None if is_settled else waiting_by_run(tables).get(pipeline)
+    if waits is not None:
+        raise InputError(
+            f"run '{name}' has ended and {waits.count:,} of its messages wait, until {waits.until:%Y-%m-%dT%H:%M:%S}: "
+            "what the stream sends of them later would not be made up for. Start this again when none waits any more "
+            f"(`carillon status {name}`), or end the wait with `carillon cancel {name}`."
+        )
+    return pinned
 
 
 def _check_age(name: str, begun: datetime) -> None:

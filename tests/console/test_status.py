@@ -6,9 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
@@ -16,68 +14,12 @@ from conf import Settings
 from console.status import duration
 from pipelines.edges import publisher as publishing
 from pipelines.edges.campaign_store import CampaignStore
-from pipelines.edges.control import RunControl
 from pipelines.edges.heartbeat import DEAD_AFTER, Heartbeat
-from pipelines.edges.manifests import Manifest, ManifestStore
-from pipelines.edges.objects import ObjectStore, canonical_json
 from pipelines.edges.pauses import CampaignPauses
-from pipelines.edges.plans import Plan, PlanLine
-from pipelines.edges.progress import MarkerKey, Position, count_partitions
-from pipelines.edges.publisher import PublishTarget, publish_chunk
-from pipelines.edges.status import StatusReader
-from pipelines.edges.tables import Tables
 from pipelines.errors import InputError
 from tests.builders import make_campaign
 from tests.commands import carillon
-
-CLOCK = "2026-03-01T09:30:00+00:00"
-
-
-class Traces:
-    """What a run or a stream leaves behind."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.objects = ObjectStore(settings.lake)
-        self.manifests = ManifestStore(self.objects)
-        client = settings.kafka.librdkafka()
-        self.target = PublishTarget(client, count_partitions(client), 30_000, 1_000_000)
-        self.run_id = f"r-{uuid.uuid4().hex[:8]}"
-        self.run = f"spring_letter/{self.run_id}"
-        self.pipeline = f"run-spring_letter-{self.run_id}"
-        self.control = RunControl(self.objects, self.pipeline)
-
-    def begin(self, *, is_planned: bool = True) -> None:
-        self.pin(f"{self.pipeline}/run", 0, self.pipeline)
-        if is_planned:
-            plan = Plan(10, (PlanLine("spring_letter", "sms", 0, 35), PlanLine("spring_letter", "sms", 1, 5)))
-            name = f"plans/{self.pipeline}/run/{0:012d}.json"
-            self.objects.create(name, canonical_json(asdict(plan)))
-
-    def pin(self, app_id: str, unit: int, pipeline: str) -> None:
-        manifest = Manifest(pipeline, unit, CLOCK, 1, CLOCK, 1, 1, 2, {"spring_letter": "digest"})
-        self.manifests.pin(app_id, unit, lambda: manifest)
-
-    def mark(self, pipeline: str, incarnation: str, send_partition: int, unit: int, chunk: int) -> None:
-        publish_chunk(
-            self.target, MarkerKey(pipeline, incarnation, 1, send_partition), Position(unit, chunk), []
-        )
-
-    def finish(self, app_id: str, unit: int, published: int, **more: Any) -> None:
-        line = {"published": published, "excluded": {"no_consent": 2}, "failed": {"render_type": 1}}
-        self.manifests.finish(app_id, unit, {"campaigns": {"spring_letter": {"sms": line}}, **more})
-
-    def look(self, later: timedelta = timedelta()) -> dict[str, Any]:
-        found: dict[str, Any] = self.read(lambda reader, now: reader.run(self.run, now).to_dict(), later)
-        return found
-
-    def read(self, ask: Any, later: timedelta = timedelta()) -> Any:
-        tables = Tables(self.settings.lake)
-        reader = StatusReader(self.objects, tables, self.settings.kafka.librdkafka())
-        try:
-            return ask(reader, datetime.now(timezone.utc) + later)
-        finally:
-            reader.close()
+from tests.traces import CLOCK, Traces
 
 
 @pytest.fixture

@@ -100,7 +100,10 @@ def show(
 
 def row_of(one: RunStatus) -> tuple[str, ...]:
     """The cells of a run; `state` also says what is wanted where that is something else."""
-    goes_on = one.state in ("running", "unfinished") or (one.state == "finished" and one.waiting)
+    # What a finished run had held is paused and cancelled with it.
+    goes_on = one.state in ("running", "unfinished") or (
+        one.state == "finished" and (one.held or one.waiting)
+    )
     differs = one.wanted != "run" and goes_on
     return (
         one.run,
@@ -108,11 +111,19 @@ def row_of(one: RunStatus) -> tuple[str, ...]:
         _number(one.planned),
         _number(one.published),
         _number(one.remaining),
-        f"{one.waiting:,} until {(one.waits_until or '')[:19]}" if one.waiting else "",
+        _waiting(one),
         f"{one.rate:,.0f}/s" if one.rate else "",
         duration(one.eta_s) if one.eta_s is not None else "",
         one.began_at[:19],
     )
+
+
+def _waiting(one: RunStatus) -> str:
+    """How many wait, of how many that waited when the run ended, and until when."""
+    if not (one.held or one.waiting):
+        return ""
+    count = f"{one.waiting:,} of {one.held:,}" if one.held else f"{one.waiting:,}"
+    return f"{count} until {(one.waits_until or '')[:19]}" if one.waiting else count
 
 
 def _stream_row(one: StreamStatus) -> tuple[str, ...]:

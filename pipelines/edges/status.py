@@ -23,6 +23,7 @@ from pipelines.edges.plans import Plan, PlanStore
 from pipelines.edges.tables import Tables
 from pipelines.edges.waiting import Waiting, waiting_by_run
 from pipelines.errors import InputError
+from pipelines.releases import release_pipeline
 from pipelines.runs import INCARNATION, UNIT, run_name, run_pipeline
 
 State = Literal["running", "paused", "cancelled", "finished", "unfinished", "stopped"]
@@ -35,7 +36,8 @@ _RUNS = "run-"
 @dataclass(frozen=True)
 class RunStatus:
     """One run. `planned` is None until its decisions are recorded; counts are of messages. Those that wait, for quiet
-    hours or their delivery rate, are not among the planned until they are due."""
+    hours or their delivery rate, are never among its planned and published: the stream releases them when they are due.
+    """
 
     run: str
     state: State
@@ -50,7 +52,8 @@ class RunStatus:
     eta_s: float | None
     #: Why the run's fuse has blown, in words.
     fuse: str | None = None
-    #: Messages that wait, and when the last of them is due.
+    #: Messages that waited when the run ended, None until then; those that wait now, and when the last of them is due.
+    held: int | None = None
     waiting: int = 0
     waits_until: str | None = None
 
@@ -128,6 +131,8 @@ class StatusReader:
         """All streams, by name."""
         self._markers.refresh()
         alive = living(self._objects, now)
+        # What waits is released by the driver of its stream, which beats under the stream's own name.
+        alive |= {release_pipeline(name) for name in alive}
         names = [name for name in self._objects.folders("manifests/") if not name.startswith(_RUNS)]
         return [self._stream(name, name in alive) for name in sorted(names)]
 
@@ -226,4 +231,5 @@ def _finished(
         failed=sum(sum(line["failed"].values()) for line in lines),
         rate=None,
         eta_s=None,
+        held=sum(line["held"] for line in lines),
     )

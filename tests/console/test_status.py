@@ -17,7 +17,8 @@ from pipelines.edges.campaign_store import CampaignStore
 from pipelines.edges.heartbeat import DEAD_AFTER, Heartbeat
 from pipelines.edges.pauses import CampaignPauses
 from pipelines.errors import InputError
-from tests.builders import make_campaign
+from schemas.tables import table
+from tests.builders import HOUR, NOW, make_campaign
 from tests.commands import carillon
 from tests.traces import CLOCK, Traces
 
@@ -92,9 +93,12 @@ def test_the_newest_runs_and_the_streams(traces: Traces) -> None:
     (found,) = traces.read(lambda reader, now: reader.streams(now))
     assert (found.stream, found.state, found.epoch, found.clock) == (stream, "stopped", 22, CLOCK)
     assert (found.recent_epochs, found.recent_published) == (20, 57)
+    # What waits is released by the stream's own driver, under a name of its own.
+    traces.pin(f"{stream}-holds/holds", 0, f"{stream}-holds")
+    traces.pin("other-holds/holds", 0, "other-holds")
     with Heartbeat(traces.objects, stream):
-        (found,) = traces.read(lambda reader, now: reader.streams(now))
-        assert found.state == "running"
+        states = traces.read(lambda reader, now: {one.stream: one.state for one in reader.streams(now)})
+        assert states == {stream: "running", f"{stream}-holds": "running", "other-holds": "stopped"}
 
 
 def test_the_commands(traces: Traces, environment: dict[str, str]) -> None:
@@ -119,6 +123,33 @@ def test_the_commands(traces: Traces, environment: dict[str, str]) -> None:
     for command in ("pause", "resume", "cancel"):
         with pytest.raises(InputError, match=r"has ended \(finished\)"):
             carillon(environment, command, traces.run)
+
+
+def test_what_waited_when_a_run_ended_is_told_beside_what_still_waits(
+    traces: Traces, environment: dict[str, str]
+) -> None:
+    traces.begin()
+    traces.wait("m-1", "m-2", until=NOW + HOUR)
+    found = traces.look()
+    assert (found["held"], found["waiting"]) == (None, 2)
+    assert "  2 until 2026-03-01T10:30:00" in carillon(environment, "status", traces.run)[1]
+    # Three waited when it ended, and one of them was released: that is not among what the run itself has published.
+    traces.finish(f"{traces.pipeline}/run", 0, 40, held=3)
+    found = traces.look()
+    assert [found[name] for name in ("planned", "published", "held", "waiting")] == [40, 40, 3, 2]
+    carillon(environment, "pause", traces.run)
+    row = carillon(environment, "status", traces.run)[1]
+    assert "finished (pause wanted)" in row
+    assert "  2 of 3 until 2026-03-01T10:30:00" in row
+    carillon(environment, "cancel", traces.run)
+    traces.tables.rewrite(table("holds"), lambda found: found.delete())
+    row = carillon(environment, "status", traces.run)[1]
+    assert "finished (cancel wanted)" in row
+    assert "  0 of 3  " in row
+    # Of a run that held nothing there was nothing to cancel.
+    traces.finish(f"{traces.pipeline}/run", 0, 40)
+    row = carillon(environment, "status", traces.run)[1]
+    assert ("wanted" in row, " of " in row) == (False, False)
 
 
 @pytest.mark.parametrize("name", ["spring_letter/r-9", "spring_letter", "", "spring_letter/"])

@@ -35,6 +35,7 @@ class Traces:
         self.manifests = ManifestStore(self.objects)
         client = settings.kafka.librdkafka()
         self.target = PublishTarget(client, count_partitions(client), 30_000, 1_000_000)
+        self.version = "digest"
         self.run_id = f"r-{uuid.uuid4().hex[:8]}"
         self.run = f"spring_letter/{self.run_id}"
         self.pipeline = f"run-spring_letter-{self.run_id}"
@@ -48,7 +49,7 @@ class Traces:
             self.objects.create(name, canonical_json(asdict(plan)))
 
     def pin(self, app_id: str, unit: int, pipeline: str) -> None:
-        manifest = Manifest(pipeline, unit, CLOCK, 1, CLOCK, 1, 1, 2, {"spring_letter": "digest"})
+        manifest = Manifest(pipeline, unit, CLOCK, 1, CLOCK, 1, 1, 2, {"spring_letter": self.version})
         self.manifests.pin(app_id, unit, lambda: manifest)
 
     def mark(self, pipeline: str, incarnation: str, send_partition: int, unit: int, chunk: int) -> None:
@@ -82,6 +83,7 @@ class Traces:
         """A row of the ledger: a message that the run has decided to send."""
         own = {"source": "run", "source_id": self.run_id, "campaign_id": "spring_letter", "channel": "sms"}
         ids = {"decision_id": f"d-{message_id}", "message_id": message_id, "pipeline": self.pipeline}
+        own["campaign_version"] = self.version
         return ledger_row(**{**own, **ids, **changes})
 
     def _append(self, name: str, rows: Iterable[Row]) -> None:

@@ -74,8 +74,8 @@ def choose(
 
 
 def recipients(tables: Tables, versions: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Who was sent a message of these versions: message_id, customer_id, channel, campaign_version, pipeline,
-    decided_at; one for each decision, in the order of time."""
+    """Who was sent a message of these versions, or is to be, by a run that has not ended: message_id, customer_id,
+    channel, campaign_version, pipeline, decided_at; one for each decision, in the order of time."""
     names = ", ".join(literal(version) for version in versions)
     sql = (
         "SELECT message_id, customer_id, channel, campaign_version, pipeline, decided_at FROM t "

@@ -1,6 +1,6 @@
 """`carillon explain`: what was decided about one customer, when, and why, in plain words.
 
-Invariant: it starts no Spark and changes nothing.
+Invariant: it starts no Spark and changes nothing. What a run has decided to send is called sent when the run has ended.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def explain(
 ) -> None:
     """Tell why a customer got a message or did not."""
     from conf import load
+    from pipelines.edges.objects import ObjectStore
     from pipelines.edges.tables import Tables, literal
+    from pipelines.edges.under_way import under_way
     from pipelines.stories import STORY_COLUMNS, in_order, sentence, to_json
     from pipelines.suppression import pseudonym
     from schemas.tables import table
@@ -32,8 +34,11 @@ def explain(
     names = f"{literal(customer)}, {literal(pseudonym(customer))}"
     where = f"customer_id IN ({names})" + (f" AND campaign_id = {literal(campaign)}" if campaign else "")
     columns = ", ".join(f'"{name}"' for name in ("customer_id", *STORY_COLUMNS))
-    tables = Tables(load(env).lake)
-    rows = in_order(tables.query(table("ledger"), f"SELECT {columns} FROM t WHERE {where}"))
+    lake = load(env).lake
+    rows = in_order(Tables(lake).query(table("ledger"), f"SELECT {columns} FROM t WHERE {where}"))
+    sent = [row for row in rows if row["decision"] == "sent"]
+    runs = under_way(ObjectStore(lake), (row["pipeline"] for row in sent))
+    rows = [{**row, "is_under_way": row["decision"] == "sent" and row["pipeline"] in runs} for row in rows]
     if as_json:
         story = {
             "customer_id": customer,

@@ -1,7 +1,7 @@
 """`carillon why-not`: of everybody a run or a campaign considered, how many got it, and why the others did not.
 
 Invariant: it starts no Spark and changes nothing. The counts are those of the ledger; a message that waited counts
-once, as it ended.
+once, as it ended, and what a run that has not ended is to send counts apart.
 """
 
 from __future__ import annotations
@@ -27,15 +27,22 @@ def why_not(
 ) -> None:
     """Count the reasons why customers did not get a message."""
     from conf import load
+    from pipelines.edges.objects import ObjectStore
     from pipelines.edges.outcomes import count_campaign, count_run
     from pipelines.edges.tables import Tables
+    from pipelines.edges.under_way import unfinished_runs
     from pipelines.errors import InputError
+    from pipelines.runs import is_run, run_name
     from pipelines.stories import count_reasons
 
     if (run is None) == (campaign is None):
         raise InputError("name either --run CAMPAIGN/RUN_ID or --campaign ID.")
-    tables = Tables(load(env).lake)
-    lines = count_reasons(count_campaign(tables, campaign) if campaign else count_run(tables, run or ""))
+    lake = load(env).lake
+    tables, name = Tables(lake), run or ""
+    counted = count_campaign(tables, campaign) if campaign else count_run(tables, name)
+    # Asked after the counting: what has ended by now was sent.
+    of_campaign = campaign or (run_name(name) if is_run(name) else name).partition("/")[0]
+    lines = count_reasons(counted, unfinished_runs(ObjectStore(lake), of_campaign))
     if as_json:
         asked = {"run": run, "campaign_id": campaign}
         print(json.dumps({**asked, "lines": lines}, ensure_ascii=False))
@@ -44,5 +51,6 @@ def why_not(
         print(f"Nothing was decided for {run or campaign}.")
     for one in lines:
         about = f"{one['campaign_id']}, {one['channel']}" if one["channel"] else one["campaign_id"]
-        words = f"{one['decision']}: {one['reason']}. {one['meaning']}" if one["reason"] else one["decision"]
+        word = "to be sent: their run has not ended" if one["is_under_way"] else one["decision"]
+        words = f"{word}: {one['reason']}. {one['meaning']}" if one["reason"] else word
         print(f"{one['count']:>10,}  {about}  {words}")

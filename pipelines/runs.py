@@ -30,6 +30,11 @@ def run_pipeline(campaign_id: str, run_id: str) -> str:
     return f"run-{campaign_id}-{run_id}"
 
 
+def is_run(pipeline: str) -> bool:
+    """Whether the pipeline is that of a run."""
+    return pipeline.startswith("run-")
+
+
 def run_name(pipeline: str) -> str:
     """CAMPAIGN/RUN_ID of a run's pipeline, as people name a run; a campaign id holds no hyphen."""
     campaign_id, _, run_id = pipeline.removeprefix("run-").partition("-")

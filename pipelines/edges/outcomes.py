@@ -15,6 +15,8 @@ from schemas.tables import table
 
 _LEDGER = table("ledger")
 _LINE = "campaign_id, channel, decision, reason"
+#: Of what is sent, or was to be: by which run, so that it can be asked whether that has ended.
+_RUN = "CASE WHEN (decision = 'sent' OR stage = 'render') AND pipeline LIKE 'run-%' THEN pipeline END"
 
 
 def count_campaign(tables: Tables, campaign_id: str) -> list[dict[str, Any]]:
@@ -38,7 +40,8 @@ def count_run(tables: Tables, run: str) -> list[dict[str, Any]]:
 def _count(tables: Tables, where: str) -> list[dict[str, Any]]:
     line = f"stage, {_LINE}"
     counted = tables.query(
-        _LEDGER, f'SELECT {line}, count(*) AS "count" FROM t WHERE {where} GROUP BY {line}'
+        _LEDGER,
+        f'SELECT {line}, {_RUN} AS run, count(*) AS "count" FROM t WHERE {where} GROUP BY {line}, {_RUN}',
     )
     return [*counted, *(_ended(tables, where) if any(row["decision"] == "held" for row in counted) else ())]
 

@@ -6,11 +6,18 @@ driver lives, waits or is gone. Epochs and releases are not asked about: they la
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
-from pipelines.runs import INCARNATION, UNIT, run_pipeline
+from pipelines.runs import INCARNATION, UNIT, is_run, run_pipeline
+
+
+def under_way(objects: ObjectStore, pipelines: Iterable[str]) -> set[str]:
+    """Those of the pipelines that are of runs and have not ended: a request for each run. Raises `StorageError`."""
+    results = ManifestStore(objects)
+    runs = {one for one in pipelines if is_run(one)}
+    return {one for one in runs if results.result(f"{one}/{INCARNATION}", UNIT) is None}
 
 
 def unfinished_runs(

@@ -1,6 +1,7 @@
 """`carillon erase`: a customer is written to no more, and leaves every table; their decisions stay under a pseudonym.
 
-Invariant: it says what it has removed, and until when older versions of the tables still hold it. It starts no Spark.
+Invariant: it says what it has removed, who still sends what was decided before, and until when older versions of the
+tables still hold it. It starts no Spark.
 """
 
 from __future__ import annotations
@@ -44,12 +45,13 @@ def erase(
         digests = [suppressed_value("customer", customer)]
     else:
         digests = erasing.erased_digests(tables)
-    changed, is_whole = erasing.Erased({}, True)
+    erased = erasing.Erased({}, False, [])
     if digests:
-        changed, is_whole = erasing.erase(tables, ObjectStore(settings.lake), digests, at)
+        erased = erasing.erase(tables, ObjectStore(settings.lake), digests, at)
     vacuumed = erasing.vacuum(tables)
     if as_json:
-        told = {"customers": len(digests), "rows": changed, "is_whole": is_whole, "files_vacuumed": vacuumed}
+        told = {"customers": len(digests), "rows": erased.rows, "files_vacuumed": vacuumed}
+        told |= {"is_whole": erased.is_whole, "under_way": [_named(one) for one in erased.under_way]}
         print(json.dumps({**told, "retention_hours": erasing.RETENTION_HOURS}))
         return
     print(
@@ -57,11 +59,34 @@ def erase(
         if customer
         else f"{len(digests)} customers."
     )
-    for name, count in changed.items():
+    for name, count in erased.rows.items():
         print(f"{name}: {count} rows {'kept under a pseudonym' if name == 'ledger' else 'removed'}")
-    if not is_whole:
+    for pipeline in erased.under_way:
+        print(_left(pipeline))
+    if erased.leaves_today:
         print("The ledger is written to all the time: today's decisions are left to tomorrow's --pending.")
     days = erasing.RETENTION_HOURS // 24
     print(
         f"Older versions of the tables hold them for {days} more days; {vacuumed} older files were deleted now."
+    )
+
+
+def _named(pipeline: str) -> str:
+    """As people name it: CAMPAIGN/RUN_ID of a run."""
+    from pipelines.runs import is_run, run_name
+
+    return run_name(pipeline) if is_run(pipeline) else pipeline
+
+
+def _left(pipeline: str) -> str:
+    """Who still sends what was decided before, and what to do about it."""
+    name = _named(pipeline)
+    if name == pipeline:
+        return (
+            f"An epoch or release of '{name}' is under way, and still sends what it has decided before. Its decisions "
+            "are left to the next --pending."
+        )
+    return (
+        f"Run {name} has not ended, and still sends what it has decided before: `carillon cancel {name}`, or let it "
+        "end. Its decisions are left to the next --pending."
     )

@@ -51,10 +51,24 @@ _PSEUDONYMS = {
 
 
 class Erased(NamedTuple):
-    """The rows that were removed or renamed, by table; and whether the ledger's of today are among them."""
+    """The rows that were removed or renamed, by table; whether the ledger's of today were left; and the pipelines of
+    the units that were under way, of which the decisions were left, because they still send what they have decided."""
 
     rows: dict[str, int]
-    is_whole: bool
+    leaves_today: bool
+    under_way: list[str]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was left to the next erasure."""
+        return not (self.leaves_today or self.under_way)
+
+
+class UnitUnderWay(NamedTuple):
+    """A unit that is not finished: its pipeline, and the condition that its rows of the ledger meet."""
+
+    pipeline: str
+    condition: str
 
 
 def suppress(tables: Tables, rows: Iterable[dict[str, Any]], by: str) -> int:
@@ -103,21 +117,24 @@ def erase(tables: Tables, objects: ObjectStore, digests: list[str], at: datetime
     told = f"kind = 'customer' AND value IN ({', '.join(map(literal, digests))}) AND event_id NOT LIKE 'erased-%'"
     tables.rewrite(table("suppressions"), lambda found: found.update({"event_id": _EVENT}, predicate=told))
 
+    left: list[UnitUnderWay] = []
+
     def rename(found: DeltaTable, *more: str) -> int:
         # Asked anew with each attempt: a unit may have recorded decisions before another one.
-        unfinished = [f"NOT ({unit})" for unit in units_under_way(tables, objects, is_theirs)]
+        left[:] = units_under_way(tables, objects, is_theirs)
+        unfinished = [f"NOT ({unit.condition})" for unit in left]
         counted = found.update(_PSEUDONYMS, predicate=" AND ".join([*more, is_theirs, *unfinished]))
         return int(counted["num_updated_rows"])
 
-    is_whole = True
+    leaves_today = False
     try:
         renamed = tables.rewrite(table("ledger"), rename, _ATTEMPTS_AT_ALL)
     except BusyTableError:
-        is_whole, past = False, f"decided_date < CAST({literal(at.date().isoformat())} AS DATE)"
+        leaves_today, past = True, f"decided_date < CAST({literal(at.date().isoformat())} AS DATE)"
         renamed = tables.rewrite(table("ledger"), lambda found: rename(found, past))
     if renamed is not None:
         changed["ledger"] = renamed
-    return Erased(changed, is_whole)
+    return Erased(changed, leaves_today, sorted({unit.pipeline for unit in left}))
 
 
 def end_waiting(tables: Tables, condition: str, at: datetime) -> int:
@@ -138,11 +155,11 @@ def end_waiting(tables: Tables, condition: str, at: datetime) -> int:
     return len(rows)
 
 
-def units_under_way(tables: Tables, objects: ObjectStore, condition: str) -> list[str]:
-    """The units that are to send something of what meets the condition and are not finished, each as a condition."""
+def units_under_way(tables: Tables, objects: ObjectStore, condition: str) -> list[UnitUnderWay]:
+    """The units that are to send something of what meets the condition and are not finished."""
     asked = f"{condition} AND stage = 'decide' AND decision = 'sent'"
     sql = f"SELECT DISTINCT pipeline, unit, decided_at FROM t WHERE {asked}"
-    manifests, found = ManifestStore(objects), []
+    manifests, found = ManifestStore(objects), list[UnitUnderWay]()
     for row in tables.query(table("ledger"), sql):
         pipeline, unit, clock = row["pipeline"], int(row["unit"]), row["decided_at"]
         for incarnation in objects.folders(f"manifests/{pipeline}/"):
@@ -151,7 +168,8 @@ def units_under_way(tables: Tables, objects: ObjectStore, condition: str) -> lis
             # The clock tells it from the unit of the same number in another incarnation.
             if manifest is not None and manifest.decided_at == clock and not manifests.result(app_id, unit):
                 day = f"CAST({literal(clock.date().isoformat())} AS DATE)"
-                found.append(f"pipeline = {literal(pipeline)} AND unit = {unit} AND decided_date = {day}")
+                rows = f"pipeline = {literal(pipeline)} AND unit = {unit} AND decided_date = {day}"
+                found.append(UnitUnderWay(pipeline, rows))
     return found
 
 

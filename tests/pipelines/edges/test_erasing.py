@@ -92,7 +92,7 @@ def test_nothing_is_left_of_whoever_is_erased(tables: Tables, settings: Settings
     suppress(tables, [erasure_row("ann-17", NOW)], "test")
     objects, digests = ObjectStore(settings.lake), erased_digests(tables)
     removed = {"audience": 1, "consents": 1, "cancellations": 1, "holds": 1, "ledger": 3}
-    assert erase(tables, objects, digests, NOW + HOUR) == (removed, True)
+    assert erase(tables, objects, digests, NOW + HOUR) == (removed, False, [])
     after = everything(tables)
     assert [(name, known) for name, text in after.items() for known in KNOWN if known in text] == []
     assert all("c-2" in text for name, text in after.items() if name != "suppressions")
@@ -106,7 +106,7 @@ def test_nothing_is_left_of_whoever_is_erased(tables: Tables, settings: Settings
     (other,) = [row for row in rows if row["customer_id"] == "c-2"]
     assert (other["source_id"], other["detail"], other["data"]) == ("t-1", "no cake for c-2", "{}")
     assert AudiencePointer(objects).read() == Snapshot(1, NOW.isoformat(), 1, "test")
-    assert erase(tables, objects, digests, NOW + HOUR) == (dict.fromkeys(removed, 0), True)
+    assert erase(tables, objects, digests, NOW + HOUR) == (dict.fromkeys(removed, 0), False, [])
 
 
 def test_of_what_waits_it_is_recorded_that_it_is_not_sent(tables: Tables, settings: Settings) -> None:
@@ -195,13 +195,14 @@ def test_a_ledger_that_is_written_to_all_the_time_is_renamed_up_to_today(
     monkeypatch.setattr("pipelines.edges.erasing.units_under_way", look_and_write)
     objects, digests = ObjectStore(settings.lake), [suppressed_value("customer", "ann-17")]
     erased = erase(tables, objects, digests, NOW + 24 * HOUR)
-    assert (erased.rows["ledger"], erased.is_whole) == (3, False)
+    assert (erased.rows["ledger"], erased.leaves_today, erased.is_whole) == (3, True, False)
     names = tables.query(ledger, "SELECT DISTINCT decided_date FROM t WHERE customer_id = 'ann-17'")
     assert [row["decided_date"] for row in names] == [(NOW + 24 * HOUR).date()]
     monkeypatch.undo()
     assert erase(tables, objects, digests, NOW + 48 * HOUR) == (
         {"audience": 0, "consents": 0, "cancellations": 0, "holds": 0, "ledger": len(asked)},
-        True,
+        False,
+        [],
     )
 
 
@@ -241,7 +242,9 @@ def test_decisions_of_a_unit_that_is_under_way_are_left_until_it_is_finished(
     for incarnation, clock in (("old", NOW - HOUR), ("new", NOW)):
         pinned = {**dict.fromkeys(f.name for f in fields(Manifest)), "clock": clock.isoformat(), "unit": 0}
         objects.write_json(f"manifests/triggered/{incarnation}/{0:012d}.json", pinned)
-    assert erase(tables, objects, digests, NOW + HOUR).rows["ledger"] == 0
+    left = erase(tables, objects, digests, NOW + HOUR)
+    assert (left.rows["ledger"], left.is_whole, left.under_way) == (0, False, ["triggered"])
     manifests.finish("triggered/new", 0, {"state": "finished"})
     # The unit of the same number in another incarnation says nothing about this one.
-    assert erase(tables, objects, digests, NOW + HOUR).rows["ledger"] == 3
+    left = erase(tables, objects, digests, NOW + HOUR)
+    assert (left.rows["ledger"], left.is_whole) == (3, True)

@@ -1,15 +1,19 @@
 """`carillon suppress`: customers, addresses or domains that nobody writes to any more, from a list or one by one.
 
-Invariant: a list is taken whole or not at all: every line is checked before the first is recorded. It starts no Spark.
+Invariant: a list is taken whole or not at all: every line is checked before the first is recorded. Of what is lifted it
+says what stands all the same. It starts no Spark.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from pipelines.edges.tables import Tables
 
 _KEYS = {"kind", "value", "channel", "cause", "lifted"}
 #: What the value of each kind must be.
@@ -58,8 +62,25 @@ def suppress(
         row |= {"occurred_at": at, "event_id": f"suppress-{at.isoformat()}-{number}"}
         row["lifted"] = lift or row.get("lifted", False)
         row["value"] = _without_decoration(row)
-    count = erasing.suppress(Tables(load(env).lake), rows, "carillon suppress")
+    tables = Tables(load(env).lake)
+    count = erasing.suppress(tables, rows, "carillon suppress")
     print(f"{count} {'lifted' if lift else 'suppressed'}")
+    _tell_what_stands(tables, rows)
+
+
+def _tell_what_stands(tables: Tables, rows: list[dict[str, Any]]) -> None:
+    """A line for each suppression that outlasts the lift of its value; by its place in the list, not by the value."""
+    from pipelines.edges.standing import still_standing
+
+    places = [place for place, row in enumerate(rows, 1) if row["lifted"]]
+    if not places:
+        return
+    for one in still_standing(tables, [rows[place - 1] for place in places]):
+        mend = "lift it on that channel" if one.channel else "lift it without a channel"
+        print(
+            f"entry {places[one.place]} ({one.kind}) is still suppressed on {one.channel or 'every channel'} "
+            f"({one.cause}): {'that is for good' if one.cause == 'erased' else mend}"
+        )
 
 
 def _without_decoration(row: dict[str, Any]) -> str:

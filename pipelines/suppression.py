@@ -106,16 +106,21 @@ def _is_readable() -> Column:
     return fields["cause"].isin(*_GIVEN) & known
 
 
+def standing(changes: pa.Table) -> pa.Table:
+    """The words that count and suppress; `changes`: rows of the table. Grain: one row per (kind, value, channel)."""
+    is_erasure = pc.equal(changes["cause"], _ERASED)
+    # Of two words of the same moment nobody knows the order: the stricter one counts.
+    order = ("is_erasure", "occurred_at", "is_suppressed", "event_id")
+    said = latest(changes.append_column("is_erasure", is_erasure), ("kind", "value", "channel"), order)
+    return said.filter(said["is_suppressed"])
+
+
 class Suppressions:
     """What is suppressed now, for any number of candidates."""
 
     def __init__(self, changes: pa.Table) -> None:
         """`changes`: rows of the table, the epoch's own among them."""
-        is_erasure = pc.equal(changes["cause"], _ERASED)
-        # Of two words of the same moment nobody knows the order: the stricter one counts.
-        order = ("is_erasure", "occurred_at", "is_suppressed", "event_id")
-        said = latest(changes.append_column("is_erasure", is_erasure), ("kind", "value", "channel"), order)
-        stands = said.filter(said["is_suppressed"])
+        stands = standing(changes)
         at = pc.strftime(stands["occurred_at"].cast(_SECONDS, safe=False), "%Y-%m-%dT%H:%M:%SZ")
         words = pc.binary_join_element_wise(stands["cause"], " (", stands["kind"], "), ", at, "")
         told = stands.append_column("said", words)

@@ -102,7 +102,8 @@ class Recorder:
             decided = made if isinstance(made, Decided) else self.recorded(manifest, is_large)
             if made is None and rated:
                 with self._turns().take():
-                    self._rates().note(rated, manifest.decided_at, newly_placed(decided, candidates), {})
+                    placed = newly_placed(decided, candidates, manifest.pipeline)
+                    self._rates().note(rated, manifest.decided_at, placed, {})
             # Whether anything waits, the ledger says: a rule of the house may be gone since an earlier attempt decided.
             closed = candidates if isinstance(candidates, pa.Table) and work.has_holds else None
             self.open_holds(unit, manifest, decided, closed)
@@ -211,7 +212,8 @@ class Recorder:
                     if rated:
                         # Others wait for the turn: many decisions are counted in it only for this.
                         made = made if isinstance(made, Decided) else self.recorded(manifest, is_large=True)
-                        self._rates().note(rated, manifest.decided_at, newly_placed(made, known), free_at)
+                        placed = newly_placed(made, known, manifest.pipeline)
+                        self._rates().note(rated, manifest.decided_at, placed, free_at)
                     return made
             # Taken over while it was slow: whether Delta has skipped the append, only the rows say.
             if not self.decisions(manifest).isEmpty():

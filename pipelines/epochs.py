@@ -73,7 +73,7 @@ def make_epoch_work(
     said = _listen(decoded, words, list(versions.values()))
     ended = _end_waiting(words, said, holds, manifest) if said.ends_waiting else None
     if ended is not None:
-        ended = match_holds(ended, frame, is_due=False)
+        ended = match_holds(ended, frame, released_at=None)
         matched = matched.unionByName(ended, allowMissingColumns=True)
     refused = [select_dead_letters(decoded)] if said.is_any_refused else []
     consent_changes = suppression_changes = None

@@ -17,6 +17,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.decide.rate import REASON as RATE_REASON
+from pipelines.decide.rate import TURN_LASTS
 from pipelines.runs import run_pipeline
 from schemas.tables import table
 
@@ -133,11 +134,15 @@ def select_due(rows: DataFrame, owner: str, clock: datetime, most: int, paused: 
 
 
 def match_holds(
-    holds: DataFrame, campaigns: DataFrame, is_due: bool, of_runs: DataFrame | None = None
+    holds: DataFrame,
+    campaigns: DataFrame,
+    released_at: datetime | None,
+    of_runs: DataFrame | None = None,
 ) -> DataFrame:
     """Holds with the campaign as it is now; a campaign that is gone counts as unknown. Grain: one row per hold.
     `campaigns` as `campaigns_frame` makes it, one version of each. `of_runs`, likewise: the versions that runs began
-    with, which is what their holds are sent in. The result is what `identify_candidates` takes."""
+    with, which is what their holds are sent in. `released_at` None: they are not due, but something ends their wait.
+    The result is what `identify_candidates` takes."""
     known = campaigns.withColumn("of_run", F.lit(None).cast("string"))
     version = F.lit(None).cast("string")
     if of_runs is not None:
@@ -162,14 +167,22 @@ def match_holds(
         "data",
         _origin().alias("origin"),
         "policy",
-        F.lit(is_due).alias("is_due"),
-        # Of older versions nobody knows why they wait: most by their delivery rate, as there are most of these.
-        (F.lit(is_due) & F.coalesce(F.col("reason") == RATE_REASON, F.lit(True))).alias("has_turn"),
+        F.lit(released_at is not None).alias("is_due"),
+        _has_turn(released_at).alias("has_turn"),
         "hold_id",
         "held_at",
         F.col("due_at").alias("hold_due_at"),
         run_of_hold().alias("run"),
     )
+
+
+def _has_turn(released_at: datetime | None) -> Column:
+    """Whether a hold has waited for its place in the delivery rate, and is released in time to take it."""
+    if released_at is None:
+        return F.lit(False)
+    # Of older versions nobody knows why they wait: most by their delivery rate, as there are most of these.
+    is_rated = F.coalesce(F.col("reason") == RATE_REASON, F.lit(True))
+    return is_rated & (F.col("due_at") >= F.lit(released_at - TURN_LASTS))
 
 
 def _origin() -> Column:

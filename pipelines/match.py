@@ -39,7 +39,7 @@ EVENT_COLUMNS = (
 _KEPT, _FIELDS = "kept-row", "declared-fields"
 
 #: What a candidate that is a hold brings beside: whether it is due, whether it has waited for its place in a delivery
-#: rate, which hold it is, since when, until when, and of which run's pipeline.
+#: rate and not missed it, which hold it is, since when, until when, and of which run's pipeline.
 HOLD_COLUMNS = ("is_due", "has_turn", "hold_id", "held_at", "hold_due_at", "run")
 
 #: The contract of candidates; grain: one row per decision_id.

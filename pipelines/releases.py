@@ -48,7 +48,7 @@ def make_release_work(
     matched = match_holds(
         spark.createDataFrame(due.select(holds.columns), holds.schema),
         campaigns_frame(spark, sorted(versions.items()), house),
-        is_due=True,
+        manifest.decided_at,
         of_runs=campaigns_frame(spark, sorted(begun_with.items()), house),
     )
     return Work(

@@ -1,9 +1,9 @@
 """Delivery rate: what a campaign may not send now gets its turn, some minutes later.
 
 Invariant: of one unit no more messages of a campaign fall into any minute than its rate says. A hold that has waited
-for its turn keeps it, unless so many fell due at once (after a standstill) that they need turns again; one that has
-waited for something else, such as the end of quiet hours, is counted like all others. What earlier units hold is told
-by `rate_free_at`.
+for its turn keeps it while it is released in time (`TURN_LASTS`), and is counted among its like alone; one that has
+missed it, or has waited for something else, such as the end of quiet hours, is counted like all others. What earlier
+units hold is told by `rate_free_at`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ from pipelines.decide.timing import TIMESTAMP
 from pipelines.decide.verdicts import GATES_TYPE
 
 GATE, REASON = "rate", "held_rate"
+#: How long after its minute a turn can still be taken: the rate counts in minutes, and a release comes within seconds,
+#: or after the restart of a driver. What is later has missed it: several releases that follow each other within
+#: seconds would each send a whole minute's worth, into minutes that are others'.
+TURN_LASTS = timedelta(minutes=2)
 Steps = Sequence[Mapping[str, int]]
 #: What the turns go by, beside campaign_id and whether a row has had one.
 ORDER = ("occurred_at", "decision_id")

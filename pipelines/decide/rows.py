@@ -23,9 +23,9 @@ Policy = Mapping[str, Any]
 #: policy: the rules as `pipelines.decide.policy` writes them. granted: the recorded consent. suppressed_by: what stands
 #: against writing. cancelled_by: id of the event that cancelled the trigger. entries, sent_before: earlier messages,
 #: for re-entry rules and for caps (`pipelines.history`). is_due: the row is a hold that has fallen due, whose delay is
-#: served; all else is judged anew. has_turn: such a hold has waited for its place in the delivery rate. outside_of: the
-#: clause of the audience rule that the customer fails, null for members. rate_free_at: from when on the campaign's
-#: delivery rate has room beside what is held already; null: at once.
+#: served; all else is judged anew. has_turn: such a hold has waited for its place in the delivery rate, and comes in
+#: time to take it. outside_of: the clause of the audience rule that the customer fails, null for members. rate_free_at:
+#: from when on the campaign's delivery rate has room beside what is held already; null: at once.
 #: turn: the row's place among those that the delivery rate spaces.
 JOINED: dict[str, str] = {
     "policy": "string",

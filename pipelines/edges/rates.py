@@ -89,7 +89,8 @@ def _taken(campaign: Campaign, start: datetime, placed: Mapping[str, Decided]) -
 
 
 def rated_among(candidates: pa.Table | Considered, campaigns: Iterable[Campaign]) -> list[Campaign]:
-    """The campaigns whose delivery rate these candidates can take up: what has waited for its place has it already."""
+    """The campaigns whose delivery rate these candidates can take up: what has waited for its place has it already,
+    unless it has missed it."""
     rated = [campaign for campaign in campaigns if campaign.rate]
     if isinstance(candidates, Considered) or not rated:
         return rated

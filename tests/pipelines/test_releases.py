@@ -1,0 +1,69 @@
+"""What a release works on: which of the due holds, and which of them keep their turn."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from pipelines.campaigns import Campaign
+from pipelines.campaigns.hours import NO_RULES
+from pipelines.edges.manifests import Manifest
+from pipelines.releases import make_release_work, release_pipeline
+from schemas.tables import table
+from tests.builders import NOW, Row, frame, scheduled_campaign
+
+HOLDS = table("holds")
+OWNER = release_pipeline("triggered")
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+
+def hold(name: str, due_at: datetime, **changes: object) -> Row:
+    empty = dict.fromkeys(HOLDS.column_names)
+    made = {
+        "hold_id": name,
+        "state": "open",
+        "owner": OWNER,
+        "due_at": due_at,
+        "due_date": due_at.date(),
+        "source": "event",
+        "source_id": name,
+        "campaign_id": "letter",
+        "channel": "sms",
+        "customer_id": "c-1",
+        "occurred_at": NOW,
+        "priority": 50,
+        "held_at": NOW,
+        "reason": "held_rate",
+    }
+    return {**empty, **made, **changes}
+
+
+def released(spark: SparkSession, holds: list[Row], most: int, *campaigns: Campaign) -> pa.Table:
+    """The candidates of a release at `NOW`."""
+    versions = {f"digest-{number}": one for number, one in enumerate(campaigns)}
+    pinned = {one.campaign_id: digest for digest, one in versions.items()}
+    manifest = Manifest(OWNER, 0, NOW.isoformat(), 0, NOW.isoformat(), 0, 0, 2, pinned)
+    rows = frame(spark, holds, HOLDS.schema())
+    candidates = make_release_work(rows, most, spark, manifest, versions, NO_RULES).candidates
+    assert isinstance(candidates, DataFrame)
+    return candidates.toArrow()
+
+
+@pytest.mark.parametrize("reason", ["held_rate", None])
+def test_a_turn_is_missed_after_two_minutes(spark: SparkSession, reason: str | None) -> None:
+    waited = [
+        *(hold(f"h-{n}", NOW - n * SECOND, reason=reason) for n in (0, 120, 121, 7_200)),
+        hold("h-quiet", NOW, reason="held_quiet_hours"),
+    ]
+    found = released(spark, waited, 9, scheduled_campaign()).to_pylist()
+    assert {row["hold_id"]: row["has_turn"] for row in found} == {
+        "h-0": True,
+        "h-120": True,
+        "h-121": False,
+        "h-7200": False,
+        "h-quiet": False,
+    }
+    assert all(row["is_due"] for row in found)

@@ -120,11 +120,14 @@ def without_paused(holds: DataFrame, paused: Paused) -> DataFrame:
     return holds.where(~F.coalesce(waits, F.lit(False))) if paused else holds
 
 
-def select_due(rows: DataFrame, owner: str, clock: datetime, most: int, paused: Paused) -> DataFrame:
-    """What a release works on: the due holds that are not paused, at most so many customers' messages, the most urgent
-    and then the oldest first; all channels of a message together."""
+def select_due(
+    rows: DataFrame, owner: str, clock: datetime, most: int, paused: Paused, urgent: Sequence[str]
+) -> DataFrame:
+    """What a release works on: the due holds that are not paused, at most so many customers' messages, those of the
+    `urgent` campaigns first, then by priority, then the oldest; all channels of a message together."""
     due = without_paused(select_open(due_by(rows, clock), owner), paused)
-    order = [F.col("priority").desc_nulls_last(), *[F.col(name) for name in _TOGETHER[1:]]]
+    is_urgent = F.col("campaign_id").isin(*urgent)
+    order = [is_urgent.desc(), F.col("priority").desc_nulls_last(), *[F.col(name) for name in _TOGETHER[1:]]]
     chosen = due.select(*_TOGETHER).distinct().orderBy(*order).limit(most)
     matching = F.lit(True)
     ours, theirs = due.alias("due"), chosen.alias("chosen")

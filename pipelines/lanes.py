@@ -2,13 +2,14 @@
 
 Invariant: on each send-batch topic the first partition carries urgent batches and nothing else, and the others bulk
 alone, so that a sender reaches an urgent batch without reading any bulk. Within a unit urgent messages are published
-first. It does not hurry the stream itself: its records are read in the order of their topics.
+first, and of what has waited they are released first. It does not hurry the stream itself: its records are read in the
+order of their topics.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +25,11 @@ def lane(campaign: CampaignSpec) -> str:
     """The declared lane, or the default: what a customer has just asked for is urgent."""
     is_awaited = campaign.kind == "triggered" and campaign.topic == "transactional"
     return campaign.lane or (URGENT if is_awaited else BULK)
+
+
+def urgent_campaigns(campaigns: Iterable[CampaignSpec]) -> list[str]:
+    """The ids of those whose lane is urgent; of a campaign that is gone nobody knows it, so that it is bulk."""
+    return sorted(one.campaign_id for one in campaigns if lane(one) == URGENT)
 
 
 def lane_partition(name: str, key: bytes, partitions: int) -> int:

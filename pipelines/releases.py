@@ -17,6 +17,7 @@ from conf.house import Decide
 from pipelines.campaigns import Campaign
 from pipelines.edges.manifests import Manifest
 from pipelines.holds import Paused, match_holds, run_of_hold, select_due
+from pipelines.lanes import urgent_campaigns
 from pipelines.match import campaigns_frame, identify_candidates
 from pipelines.work import Work
 
@@ -38,7 +39,8 @@ def make_release_work(
     """The work of one release; `holds` as pinned, `most` as for `select_due`. `load` gives the campaign version of a
     digest."""
     paused = Paused(manifest.paused_runs, manifest.paused_campaigns)
-    selected = select_due(holds, manifest.pipeline, manifest.decided_at, most, paused)
+    urgent = urgent_campaigns(versions.values())
+    selected = select_due(holds, manifest.pipeline, manifest.decided_at, most, paused, urgent)
     due = selected.withColumn("run", run_of_hold()).toArrow()
     of_runs = due.filter(pc.is_valid(due["run"]))
     begun_with = {

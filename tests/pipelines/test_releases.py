@@ -13,7 +13,7 @@ from pipelines.campaigns.hours import NO_RULES
 from pipelines.edges.manifests import Manifest
 from pipelines.releases import make_release_work, release_pipeline
 from schemas.tables import table
-from tests.builders import NOW, Row, frame, scheduled_campaign
+from tests.builders import NOW, Row, frame, make_campaign, scheduled_campaign
 
 HOLDS = table("holds")
 OWNER = release_pipeline("triggered")
@@ -67,3 +67,25 @@ def test_a_turn_is_missed_after_two_minutes(spark: SparkSession, reason: str | N
         "h-quiet": False,
     }
     assert all(row["is_due"] for row in found)
+
+
+def test_the_urgent_lane_comes_before_priority_and_this_before_time(spark: SparkSession) -> None:
+    due = [
+        hold("h-gone", NOW - 3 * MINUTE, campaign_id="gone"),
+        hold("h-early", NOW - 2 * MINUTE, customer_id="c-2"),
+        hold("h-high", NOW - MINUTE, customer_id="c-3", priority=90),
+        hold("h-receipt", NOW, campaign_id="receipt"),
+        hold("h-alarm", NOW, campaign_id="alarm", priority=60),
+    ]
+    letter = scheduled_campaign()
+    receipt = make_campaign(None, campaign_id="receipt", topic="transactional")
+    alarm = make_campaign(None, campaign_id="alarm", topic="reminders", lane="urgent")
+
+    def first(most: int, *campaigns: Campaign) -> set[str]:
+        return set(released(spark, due, most, *campaigns)["hold_id"].to_pylist())
+
+    assert first(1, letter, receipt, alarm) == {"h-alarm"}
+    assert first(2, letter, receipt, alarm) == {"h-alarm", "h-receipt"}
+    assert first(3, letter, receipt, alarm) == {"h-alarm", "h-receipt", "h-high"}
+    assert first(4, letter, receipt, alarm) == {"h-alarm", "h-receipt", "h-high", "h-gone"}
+    assert first(1, letter) == {"h-high"}

@@ -110,8 +110,9 @@ def replay(
 def replay_letters(settings: Settings, wanted: Wanted, fixed: bytes | None) -> tuple[int, int]:
     """How many were sent back now, and how many before. Raises `InputError` when nothing matches, or when the mended
     value would be refused again."""
-    from pipelines.edges.letters import Replayer, read_letters
+    from pipelines.edges.letters import read_letters
     from pipelines.edges.progress import count_partitions
+    from pipelines.edges.replaying import Replayer
     from pipelines.edges.transactions import PublishTarget
     from pipelines.errors import InputError
     from schemas.inputs import INPUTS

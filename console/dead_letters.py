@@ -1,7 +1,7 @@
 """`carillon dead-letters`: what was refused and why; shown on request; sent back to its topic, once.
 
 Invariant: `list` prints ids, places, reasons and sizes, never a key or a value; `show` prints a value only with
-`--payload`. What `replay` sends it never sends again.
+`--payload`. What `replay` sends it never sends again; what it cannot send it names, after it has sent the rest.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import typer
 if TYPE_CHECKING:
     from conf import Settings
     from pipelines.edges.letters import Letter, Wanted
+    from pipelines.edges.replaying import Replayed
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _IDS = Annotated[
@@ -59,9 +60,8 @@ def list_letters(
             print(json.dumps(row, ensure_ascii=False))
         else:
             source = f"{row['source_topic']}/{row['source_partition']}/{row['source_offset']}"
-            print(
-                f"{row['id']}  {row['at'][:19]}  {source}  {row['reason']}  {row['bytes']:,} bytes  {row['detail']}"
-            )
+            size = f"{row['bytes']:,} bytes{', not whole' if 'left_out' in row else ''}"
+            print(f"{row['id']}  {row['at'][:19]}  {source}  {row['reason']}  {size}  {row['detail']}")
 
 
 def show(
@@ -101,15 +101,21 @@ def replay(
         )
     if value is not None and (ids is None or len(ids) != 1):
         raise InputError("--value mends one record: name it by one --id.")
-    sent, skipped = replay_letters(
+    done = replay_letters(
         load(env), make_wanted(ids, reason, topic, since), None if value is None else value.read_bytes()
     )
-    print(f"{sent:,} records sent back, {skipped:,} had been before")
+    print(f"{done.sent:,} records sent back, {done.before:,} had been before")
+    if done.left:
+        first, why = next(iter(done.left.items()))
+        more = len(done.left) - 1
+        others = f" So it is with {more:,} more that `list` calls not whole." if more else ""
+        raise InputError(
+            f"dead letter {first} was not sent back: {why}. Mend it and send it by --id {first} --value FILE.{others}"
+        )
 
 
-def replay_letters(settings: Settings, wanted: Wanted, fixed: bytes | None) -> tuple[int, int]:
-    """How many were sent back now, and how many before. Raises `InputError` when nothing matches, or when the mended
-    value would be refused again."""
+def replay_letters(settings: Settings, wanted: Wanted, fixed: bytes | None) -> Replayed:
+    """What came of it. Raises `InputError` when nothing matches, or when the mended value would be refused again."""
     from pipelines.edges.letters import read_letters
     from pipelines.edges.progress import count_partitions
     from pipelines.edges.replaying import Replayer
@@ -128,10 +134,10 @@ def replay_letters(settings: Settings, wanted: Wanted, fixed: bytes | None) -> t
         message_bytes_max=max(topic.max_message_bytes for topic in load_topics()),
     )
     replayer = Replayer(target, [row.topic for row in INPUTS])
-    sent, skipped = replayer.replay(read_letters(client, wanted), fixed)
-    if not sent + skipped:
+    done = replayer.replay(read_letters(client, wanted), fixed)
+    if not done.sent + done.before + len(done.left):
         raise InputError("no dead letter matches; `carillon dead-letters list` shows what there is.")
-    return sent, skipped
+    return done
 
 
 def check_value(topic: str, value: bytes) -> None:
@@ -139,9 +145,14 @@ def check_value(topic: str, value: bytes) -> None:
     from pydantic import ValidationError
 
     from pipelines.errors import InputError
+    from schemas.inputs import RECORD_BYTES_MAX
     from schemas.messages import RECORDS
     from schemas.topics import topic as topic_named
 
+    if len(value) > RECORD_BYTES_MAX:
+        raise InputError(
+            f"the mended value would be refused again: {len(value):,} bytes; allowed: {RECORD_BYTES_MAX:,}."
+        )
     try:
         RECORDS[str(topic_named(topic).value_schema)].model_validate_json(value)
     except ValidationError as error:
@@ -175,7 +186,8 @@ def describe(letter: Letter) -> dict[str, Any]:
         "id": letter.id,
         "at": datetime.fromtimestamp(letter.at_ms / 1000, timezone.utc).isoformat(timespec="milliseconds"),
         **{name: letter.headers.get(name, "") for name in names},
-        "bytes": len(letter.value or b""),
+        "bytes": int(letter.headers.get("source_value_bytes", len(letter.value or b""))),
+        **({"left_out": letter.left_out} if letter.left_out else {}),
     }
 
 

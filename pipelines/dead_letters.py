@@ -1,10 +1,12 @@
 """Refused records become dead letters: the original key and value, with where they came from and why in the headers.
 
-Invariant: the value is byte for byte what came in. Published exactly once, by the same transactions as send batches.
+Invariant: the value is byte for byte what came in, or left out and described: a compressed batch within the broker's
+limit can hold a record that no letter can. Published exactly once, by the same transactions as send batches.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +20,11 @@ TOPIC = "campaign.dead-letters"
 ORDER = ("topic", "partition", "offset")
 COLUMNS = (*ORDER, "timestamp", "key", "value", "stage", "reason", "detail")
 ACCOUNT_COLUMNS = "chunk int, reason string, count long"
+#: What a letter holds beside key, value and its first headers: 100 bytes of batch and record, 10 for each header's
+#: lengths, 250 of headers that describe what is left out; and some more.
+FRAMING_BYTES = 1_024
+#: What a letter can do without, the first that makes it fit.
+_LEAVE_OUT: tuple[tuple[str, ...], ...] = ((), ("value",), ("key",), ("key", "value"))
 
 #: One transaction holds at most this much: memory is bounded when every record is 5 MB of noise.
 _CHUNK_BYTES = 16_000_000
@@ -31,7 +38,8 @@ def dead_letter_task(
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for index, rows in enumerate(_chunks(batches)):
-            publish_chunk(target, key, Position(unit, index), [to_record(row, pipeline) for row in rows])
+            made = [to_record(row, pipeline, target.message_bytes_max) for row in rows]
+            publish_chunk(target, key, Position(unit, index), made)
             reasons = [row["reason"] for row in rows]
             names = sorted(set(reasons))
             yield pa.RecordBatch.from_arrays(
@@ -46,8 +54,9 @@ def dead_letter_task(
     return run
 
 
-def to_record(row: dict[str, Any], pipeline: str) -> Record:
-    """The Kafka record of one dead letter."""
+def to_record(row: dict[str, Any], pipeline: str, bytes_max: int) -> Record:
+    """The Kafka record of one dead letter, of at most `bytes_max` uncompressed, which is what librdkafka counts. A key
+    or value without which it fits is left out; headers then say how long it was and its SHA-256."""
     headers = {
         "source_topic": row["topic"],
         "source_partition": str(row["partition"]),
@@ -58,8 +67,17 @@ def to_record(row: dict[str, Any], pipeline: str) -> Record:
         "detail": row["detail"] or "",
         "dead_lettered_by": pipeline,
     }
+    room = bytes_max - FRAMING_BYTES - sum(len(name) + len(text.encode()) for name, text in headers.items())
+    for left_out in _LEAVE_OUT:
+        kept = {name: None if name in left_out else row[name] for name in ("key", "value")}
+        if sum(len(octets or b"") for octets in kept.values()) <= room:
+            break
+    for name in left_out:
+        octets = row[name] or b""
+        headers[f"source_{name}_bytes"] = str(len(octets))
+        headers[f"source_{name}_sha256"] = hashlib.sha256(octets).hexdigest()
     return Record(
-        TOPIC, row["key"], row["value"], tuple((name, text.encode()) for name, text in headers.items())
+        TOPIC, kept["key"], kept["value"], tuple((name, text.encode()) for name, text in headers.items())
     )
 
 

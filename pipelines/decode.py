@@ -1,6 +1,6 @@
 """Kafka records become triggers, customer events or dead letters; no record stops the stream.
 
-Invariant: every record of the input is in exactly one of the three outputs, and a dead letter keeps its original
+Invariant: every record of the input is in exactly one of the three outputs, a dead letter with its original
 bytes. Types are strict (a number is not a string): JSON is parsed to Spark's VARIANT, and the kind of each field
 is compared with the contract. Does not look at campaigns or customers.
 """

@@ -90,7 +90,9 @@ def _message(topic: Topic) -> dict[str, Any]:
             "properties": {header.name: _header(header) for header in topic.headers},
         }
     if topic.value_schema is None:
-        message["payload"] = {"description": "The original record's value, byte for byte."}
+        message["payload"] = {
+            "description": "The original record's value, byte for byte; none when it was left out."
+        }
         return message
     message["payload"] = {"$ref": f"#/components/schemas/{topic.value_schema}"}
     message["examples"] = []

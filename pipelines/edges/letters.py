@@ -34,6 +34,20 @@ class Letter:
         """PARTITION:OFFSET of the dead letter's own topic."""
         return f"{self.partition}:{self.offset}"
 
+    @property
+    def left_out(self) -> str:
+        """Which of key and value was too large for a letter, and where it is; empty when the letter is whole."""
+        parts = [part for part in ("key", "value") if f"source_{part}_bytes" in self.headers]
+        facts = [
+            f"its {part} was too large for a letter ({int(self.headers[f'source_{part}_bytes']):,} bytes, SHA-256 "
+            f"{self.headers[f'source_{part}_sha256']})"
+            for part in parts
+        ]
+        where = "{source_topic}, partition {source_partition}, offset {source_offset}".format_map(
+            self.headers
+        )
+        return f"{' and '.join(facts)}: it is in {where}, while that topic keeps it" if parts else ""
+
 
 @dataclass(frozen=True)
 class Wanted:

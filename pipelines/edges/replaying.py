@@ -8,6 +8,7 @@ protection against being told twice.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
@@ -23,6 +24,15 @@ _PIPELINE = "dead-letters-replay"
 _TIMEOUT_S = 30.0
 #: One transaction holds at most this many letters, and so many bytes of them.
 _CHUNK_LETTERS, _CHUNK_BYTES = 500, 16_000_000
+
+
+@dataclass
+class Replayed:
+    """How many letters were sent back now and how many had been before, and those that could not be, by id: why."""
+
+    sent: int = 0
+    before: int = 0
+    left: dict[str, str] = field(default_factory=dict)
 
 
 class OtherReplayError(Exception):
@@ -57,32 +67,35 @@ class Replayer:
         """The last one: few pipelines have so many send partitions that they wait for each other there."""
         return self._target.progress_partitions - 1
 
-    def replay(self, letters: Iterator[Letter], fixed: bytes | None = None) -> tuple[int, int]:
-        """Send them back, with the value `fixed` in place of their own; how many were, and how many had been before.
+    def replay(self, letters: Iterator[Letter], fixed: bytes | None = None) -> Replayed:
+        """Send them back, with the value `fixed` in place of their own. One that is not whole is left and does not keep
+        the others from being sent; one of a mended value goes without its key if that was too large.
         Raises `InputError` for a letter of no input topic, `PublishError` and `OtherReplayError`."""
-        sent, skipped, size = 0, 0, 0
+        done, size = Replayed(), 0
         waiting: list[Letter] = []
         for letter in letters:
             if self._key(letter) in self._done:
-                skipped += 1
-                continue
-            waiting.append(letter)
-            size += len(letter.value or b"")
+                done.before += 1
+            elif letter.left_out and fixed is None:
+                done.left[letter.id] = letter.left_out
+            else:
+                waiting.append(letter)
+                size += len(letter.value or b"")
             if len(waiting) == _CHUNK_LETTERS or size >= _CHUNK_BYTES:
-                sent = self._commit(waiting, fixed, sent)
+                self._commit(waiting, fixed, done)
                 waiting, size = [], 0
-        return self._commit(waiting, fixed, sent), skipped
+        self._commit(waiting, fixed, done)
+        return done
 
-    def _commit(self, letters: Sequence[Letter], fixed: bytes | None, sent: int) -> int:
-        """How many were sent back with these, and `sent` before."""
+    def _commit(self, letters: Sequence[Letter], fixed: bytes | None, done: Replayed) -> None:
         if letters:
             records = [self._record(letter, fixed) for letter in letters]
             try:
                 self._producer.commit([*records, *[self._marker(letter) for letter in letters]])
             except ProducerFencedError:
-                raise OtherReplayError(sent) from None
+                raise OtherReplayError(done.sent) from None
             self._done.update(self._key(letter) for letter in letters)
-        return sent + len(letters)
+            done.sent += len(letters)
 
     def _record(self, letter: Letter, fixed: bytes | None) -> Record:
         source = letter.headers.get("source_topic", "")

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from datetime import datetime, timedelta, timezone
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ TOPIC, TRIGGERS, EVENTS = "campaign.dead-letters", "campaign.triggers", "custome
 SECRET = "ava@example.org"
 
 
-def put_aside(settings: Settings, *letters: tuple[str, str, Any]) -> None:
-    """(source topic, reason, value): each as the stream would publish it; all in partition 0, in this order."""
+def put_aside(settings: Settings, *letters: tuple[str, str, Any], bytes_max: int = 8_000_000) -> None:
+    """(source topic, reason, value): each as the stream would publish it when no letter may be larger; all in partition
+    0, in this order."""
     producer = Producer({**settings.kafka.librdkafka(), "message.max.bytes": 8_000_000})
     for offset, (topic, reason, value) in enumerate(letters):
         row = {
@@ -45,7 +47,7 @@ def put_aside(settings: Settings, *letters: tuple[str, str, Any]) -> None:
             "reason": reason,
             "detail": "customer_id: absent",
         }
-        made = to_record(row, "triggered")
+        made = to_record(row, "triggered", bytes_max)
         producer.produce(made.topic, value=made.value, key=made.key, headers=list(made.headers), partition=0)
     assert producer.flush(30.0) == 0
 
@@ -119,6 +121,45 @@ def test_a_mended_value_goes_in_its_place(
     for expected in ("1 records sent back, 0 had been before", "0 records sent back, 1 had been before"):
         assert carillon(environment, "replay", "--id", "0:0", "--value", str(mended)) == [expected]
     assert [json.loads(record.value()) for record in came_back(settings)] == [trigger()]
+
+
+def test_a_letter_without_its_value_says_where_it_is_and_is_not_sent_back_without_it(
+    settings: Settings, environment: dict[str, str], tmp_path: Path
+) -> None:
+    large = as_json({"noise": "x" * 1_200_000})
+    put_aside(
+        settings,
+        (TRIGGERS, "too_large", large),
+        (TRIGGERS, "not_json", b"two"),
+        (TRIGGERS, "too_large", large),
+        bytes_max=1_000_000,
+    )
+    size = f"{len(large):,}"
+    line = carillon(environment, "list")[0]
+    assert re.fullmatch(rf"0:0  .*  too_large  {size} bytes, not whole  customer_id: absent", line)
+    shown = json.loads("".join(carillon(environment, "show", "0:0", "--payload")))
+    where = (
+        f"its value was too large for a letter ({size} bytes, SHA-256 {sha256(large).hexdigest()}): it is in "
+        "campaign.triggers, partition 1, offset 0, while that topic keeps it"
+    )
+    assert (shown["value"], shown["bytes"], shown["left_out"]) == (None, len(large), where)
+    refused = (
+        rf"letter 0:0 was not sent back: {re.escape(where)}\. .* --id 0:0 --value FILE\. So it is with 1 more"
+    )
+    for _ in range(2):
+        with pytest.raises(InputError, match=refused):
+            carillon(environment, "replay", "--all")
+        assert [record.value() for record in came_back(settings)] == [b"two"]
+    mended = tmp_path / "mended.json"
+    mended.write_bytes(large)
+    with pytest.raises(InputError, match=rf"refused again: {size} bytes; allowed: 1,000,000"):
+        carillon(environment, "replay", "--id", "0:0", "--value", str(mended))
+    mended.write_bytes(as_json(trigger()))
+    assert carillon(environment, "replay", "--id", "0:0", "--value", str(mended))[0].startswith(
+        "1 records sent"
+    )
+    with pytest.raises(InputError, match=r"dead letter 0:2 was not sent back: .* --id 0:2 --value FILE\.$"):
+        carillon(environment, "replay", "--all")
 
 
 @pytest.mark.parametrize(("fault", "left"), [("mid-publish:kill:2", 500), ("after-commit:kill:2", 100)])

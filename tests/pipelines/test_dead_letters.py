@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines import dead_letters
-from pipelines.dead_letters import COLUMNS, dead_letter_task, to_record
+from pipelines.dead_letters import COLUMNS, FRAMING_BYTES, dead_letter_task, to_record
 from pipelines.edges.progress import MarkerKey, Position
 from pipelines.edges.publisher import PublishTarget, Record
 
@@ -21,6 +22,7 @@ TYPES = {"partition": pa.int32(), "offset": pa.int64(), "timestamp": pa.timestam
 TYPES |= {"key": pa.binary(), "value": pa.binary()}
 SCHEMA = pa.schema([(name, TYPES.get(name, pa.string())) for name in COLUMNS])
 TARGET = PublishTarget({"bootstrap.servers": "nobody.example.org:1"}, 16, 60_000, 1_000_000)
+MANY = 1_000_000
 KEY = MarkerKey("triggered-dead-letters", "life-1", 1, 0)
 
 
@@ -30,7 +32,7 @@ def letter(offset: int, value: bytes | None = b"noise", **changes: Any) -> dict[
 
 
 def test_a_dead_letter_keeps_its_bytes_and_says_where_it_came_from() -> None:
-    record = to_record(letter(7, b"\xff\x00", key=b"\xfe"), "triggered")
+    record = to_record(letter(7, b"\xff\x00", key=b"\xfe"), "triggered", MANY)
     assert (record.topic, record.key, record.value) == ("campaign.dead-letters", b"\xfe", b"\xff\x00")
     assert dict(record.headers) == {
         "source_topic": b"campaign.triggers",
@@ -45,10 +47,50 @@ def test_a_dead_letter_keeps_its_bytes_and_says_where_it_came_from() -> None:
 
 
 def test_absent_bytes_stay_absent_and_empty_ones_empty() -> None:
-    assert to_record(letter(0, None, key=None, detail=None), "p").value is None
-    assert to_record(letter(0, None, key=None), "p").key is None
-    assert to_record(letter(0, b"", key=b""), "p") == to_record(letter(0, b"", key=b""), "p")
-    assert to_record(letter(0, b""), "p").value == b""
+    assert to_record(letter(0, None, key=None, detail=None), "p", MANY).value is None
+    assert to_record(letter(0, None, key=None), "p", MANY).key is None
+    assert to_record(letter(0, b"", key=b""), "p", MANY) == to_record(letter(0, b"", key=b""), "p", MANY)
+    assert to_record(letter(0, b""), "p", MANY).value == b""
+
+
+def size(record: Record) -> int:
+    headers = sum(len(name) + len(value) for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
+@pytest.mark.parametrize(
+    ("key_bytes", "value_bytes", "left_out"),
+    [
+        (10, 5_000, ("value",)),
+        (5_000, 10, ("key",)),
+        (1_500, 2_500, ("value",)),
+        (5_000, 5_000, ("key", "value")),
+    ],
+)
+def test_what_is_too_large_for_a_letter_is_left_out_and_described(
+    key_bytes: int, value_bytes: int, left_out: tuple[str, ...]
+) -> None:
+    row = letter(7, b"v" * value_bytes, key=b"k" * key_bytes)
+    whole = to_record(row, "p", MANY)
+    assert (whole.key, whole.value) == (row["key"], row["value"])
+    made = to_record(row, "p", 4_096)
+    assert size(made) < 4_096
+    assert {"key": made.key, "value": made.value} == {
+        name: None if name in left_out else row[name] for name in ("key", "value")
+    }
+    assert made.headers[: len(whole.headers)] == whole.headers
+    assert dict(made.headers[len(whole.headers) :]) == {
+        f"source_{name}_{what}": text.encode()
+        for name in left_out
+        for what, text in (("bytes", str(len(row[name]))), ("sha256", sha256(row[name]).hexdigest()))
+    }
+
+
+def test_a_letter_is_whole_for_as_long_as_it_fits() -> None:
+    row = letter(7, b"v" * 5_000)
+    most = size(to_record(row, "p", MANY)) + FRAMING_BYTES
+    assert to_record(row, "p", most).value == row["value"]
+    assert to_record(row, "p", most - 1).value is None
 
 
 Published = list[tuple[Position, list[Record]]]

@@ -44,7 +44,8 @@ def test_example_validates_in_both_ways(row: Topic, name: str) -> None:
 
 @pytest.mark.parametrize(("row", "name"), EXAMPLES, ids=[name for _, name in EXAMPLES])
 def test_example_headers_are_the_declared_ones(row: Topic, name: str) -> None:
-    assert tuple(load_example(name).headers) == row.header_names
+    there = tuple(load_example(name).headers)
+    assert there == tuple(one.name for one in row.headers if one.is_required or one.name in there)
 
 
 def test_every_example_file_belongs_to_a_topic() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from datetime import datetime, timezone
 from typing import Any
@@ -138,6 +139,36 @@ def test_dead_letters_are_the_originals_byte_for_byte(workspace: Workspace) -> N
     workspace.forget_commit(0)
     workspace.run()
     assert len(workspace.letters()) == len(made)
+
+
+@pytest.mark.parametrize("part", ["value", "key"])
+def test_a_record_that_no_letter_can_hold_stops_nothing(workspace: Workspace, part: str) -> None:
+    """Compressed it is a small batch to the broker; librdkafka counts what it is when it is not compressed."""
+    workspace.publish(make_campaign(channels=["sms"]))
+    noise = as_json(trigger("t-1", data={"noise": "compressible " * 800_000}))
+    record = {"key": b"c-1", "value": b'{"trigger_id":'} | {part: noise}
+    producer = Producer(
+        {
+            **workspace.settings.kafka.librdkafka(),
+            "message.max.bytes": 20_000_000,
+            "compression.type": "zstd",
+        }
+    )
+    producer.produce(TRIGGERS, partition=0, **record)
+    assert producer.flush(30.0) == 0
+    workspace.send(TRIGGERS, trigger("t-2"))
+    (result,) = workspace.run()
+    assert result["dead_letters"] == {"too_large" if part == "value" else "not_json": 1}
+    (letter,) = workspace.letters()
+    assert {"key": letter.key(), "value": letter.value()} == record | {part: None}
+    headers = {name: value.decode() for name, value in letter.headers()}
+    assert [headers[f"source_{name}"] for name in ("topic", "partition", "offset")] == [TRIGGERS, "0", "0"]
+    assert {name: headers[name] for name in headers if name.endswith(("_bytes", "_sha256"))} == {
+        f"source_{part}_bytes": str(len(noise)),
+        f"source_{part}_sha256": hashlib.sha256(noise).hexdigest(),
+    }
+    assert workspace.decisions() == Counter([("t-2", "welcome", "c-1", "sms", "decide", "sent", None)])
+    workspace.check()
 
 
 def test_a_replayed_epoch_publishes_nothing_again_whatever_changed_meanwhile(workspace: Workspace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,11 @@ from typing import overload
 import pytest
 
 from conf import Settings
+from pipelines.dead_letters import FRAMING_BYTES, to_record
 from pipelines.edges.progress import count_partitions
 from pipelines.edges.transactions import ProducerFencedError, PublishTarget, Record, TransactionalProducer
+from schemas.topics import topic
+from tests.builders import NOW
 
 SMS = "sms.send-batches"
 
@@ -51,3 +55,23 @@ def test_who_was_fenced_says_so(settings: Settings, pause_s: float) -> None:
     TransactionalProducer(target, transactional_id, "the later", "the later")
     with pytest.raises(ProducerFencedError):
         earlier.commit(Slowly(records, pause_s))
+
+
+@pytest.mark.integration
+def test_a_letter_that_just_fits_is_taken_by_the_client_and_by_the_broker(settings: Settings) -> None:
+    client = settings.kafka.librdkafka()
+    most = topic("campaign.dead-letters").max_message_bytes
+    producer = TransactionalProducer(
+        PublishTarget(client, count_partitions(client), 30_000, most),
+        f"test-{uuid.uuid4().hex[:8]}",
+        "it",
+        "it",
+    )
+    row = {"topic": "campaign.triggers", "partition": 1, "offset": 7, "timestamp": NOW, "key": b"k"}
+    row |= {"stage": "decode", "reason": "too_large", "detail": "why"}
+    empty = to_record({**row, "value": b""}, "p", most)
+    framed = sum(len(name) + len(text) for name, text in empty.headers) + len(b"k") + FRAMING_BYTES
+    # Noise, so that compression does not make room.
+    made = to_record({**row, "value": random.Random(1).randbytes(most - framed)}, "p", most)
+    assert made.value is not None
+    producer.commit([made])

@@ -51,10 +51,11 @@ def list_letters(
 ) -> None:
     """Show what was refused: id, time, where it came from, why, and its size."""
     from conf import load
-    from pipelines.edges.letters import read_letters
+    from pipelines.edges.letters import Letters
+    from pipelines.errors import InputError
 
-    wanted = make_wanted(ids, reason, topic, since)
-    found = (describe(letter) for letter in read_letters(load(env).kafka.librdkafka(), wanted))
+    letters = Letters(load(env).kafka.librdkafka(), make_wanted(ids, reason, topic, since))
+    found = (describe(letter) for letter in letters)
     for row in heapq.nlargest(limit, found, key=lambda row: (row["at"], row["id"]))[::-1]:
         if as_json:
             print(json.dumps(row, ensure_ascii=False))
@@ -62,6 +63,8 @@ def list_letters(
             source = f"{row['source_topic']}/{row['source_partition']}/{row['source_offset']}"
             size = f"{row['bytes']:,} bytes{', not whole' if 'left_out' in row else ''}"
             print(f"{row['id']}  {row['at'][:19]}  {source}  {row['reason']}  {size}  {row['detail']}")
+    if letters.missing:
+        raise InputError(gone(letters.missing))
 
 
 def show(
@@ -101,22 +104,26 @@ def replay(
         )
     if value is not None and (ids is None or len(ids) != 1):
         raise InputError("--value mends one record: name it by one --id.")
-    done = replay_letters(
+    done, missing = replay_letters(
         load(env), make_wanted(ids, reason, topic, since), None if value is None else value.read_bytes()
     )
     print(f"{done.sent:,} records sent back, {done.before:,} had been before")
+    complaints = [gone(missing)] if missing else []
     if done.left:
         first, why = next(iter(done.left.items()))
         more = len(done.left) - 1
         others = f" So it is with {more:,} more that `list` calls not whole." if more else ""
-        raise InputError(
+        complaints.append(
             f"dead letter {first} was not sent back: {why}. Mend it and send it by --id {first} --value FILE.{others}"
         )
+    if complaints:
+        raise InputError(" ".join(complaints))
 
 
-def replay_letters(settings: Settings, wanted: Wanted, fixed: bytes | None) -> Replayed:
-    """What came of it. Raises `InputError` when nothing matches, or when the mended value would be refused again."""
-    from pipelines.edges.letters import read_letters
+def replay_letters(settings: Settings, wanted: Wanted, fixed: bytes | None) -> tuple[Replayed, list[str]]:
+    """What came of it, and the ids that are not there. Raises `InputError` when nothing matches, or when the mended
+    value would be refused again."""
+    from pipelines.edges.letters import Letters
     from pipelines.edges.progress import count_partitions
     from pipelines.edges.replaying import Replayer
     from pipelines.edges.transactions import PublishTarget
@@ -134,10 +141,11 @@ def replay_letters(settings: Settings, wanted: Wanted, fixed: bytes | None) -> R
         message_bytes_max=max(topic.max_message_bytes for topic in load_topics()),
     )
     replayer = Replayer(target, [row.topic for row in INPUTS])
-    done = replayer.replay(read_letters(client, wanted), fixed)
-    if not done.sent + done.before + len(done.left):
+    letters = Letters(client, wanted)
+    done = replayer.replay(letters, fixed)
+    if not done.sent + done.before + len(done.left) + len(letters.missing):
         raise InputError("no dead letter matches; `carillon dead-letters list` shows what there is.")
-    return done
+    return done, letters.missing
 
 
 def check_value(topic: str, value: bytes) -> None:
@@ -163,12 +171,24 @@ def check_value(topic: str, value: bytes) -> None:
 
 def find_letter(settings: Settings, letter_id: str) -> Letter:
     """The letter of that id. Raises `InputError` when there is none."""
-    from pipelines.edges.letters import Wanted, read_letters
+    from pipelines.edges.letters import Letters, Wanted
     from pipelines.errors import InputError
 
-    for letter in read_letters(settings.kafka.librdkafka(), Wanted(ids=(letter_id,))):
+    for letter in Letters(settings.kafka.librdkafka(), Wanted(ids=(letter_id,))):
         return letter
-    raise InputError(f"no dead letter {letter_id}: it never was, or retention has removed it.")
+    raise InputError(gone([letter_id]))
+
+
+def gone(ids: list[str]) -> str:
+    """The complaint about ids that are not on the topic."""
+    from pipelines.dead_letters import TOPIC
+    from schemas.topics import topic
+
+    days = int(topic(TOPIC).config["retention.ms"]) // 86_400_000
+    return (
+        f"no dead letter {', '.join(ids)}: it never was, or retention has removed it (the topic keeps letters for "
+        f"{days} days, unless it was altered)."
+    )
 
 
 def describe(letter: Letter) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Invariant: reading changes nothing, and only what was committed is read.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipelines.dead_letters import TOPIC
 from pipelines.errors import InputError, ServerError
 
 _TIMEOUT_S = 30.0
+_NO_LEADER = (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
 
 
 @dataclass(frozen=True)
@@ -77,69 +78,121 @@ def parse_id(text: str) -> tuple[int, int]:
     return int(partition), int(offset)
 
 
-def read_letters(client: dict[str, str], wanted: Wanted) -> Iterator[Letter]:
-    """The committed letters that match, each partition's in its order, to the topic's end as it is now. Raises
-    `ServerError` and, for an id that cannot be one, `InputError`."""
-    places = [parse_id(one) for one in wanted.ids]
-    consumer = Consumer(
-        {
-            **client,
-            "group.id": "carillon-dead-letters",  # librdkafka wants one; assigning by hand joins none
-            "enable.auto.commit": "false",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": "true",
-            # The end is told when nothing has come for so long.
-            "fetch.wait.max.ms": "20",
-            "log_level": "2",
-        }
-    )
-    try:
-        starts = _starts(consumer, wanted, places)
-        consumer.assign(starts)
-        for message in _to_end(consumer, {start.partition for start in starts}):
-            letter = _letter(message)
-            if wanted.matches(letter):
-                yield letter
-    except KafkaException as error:
-        raise ServerError(
-            f"the topic '{TOPIC}' could not be read: {error.args[0].str()}. Check kafka.bootstrap_servers."
-        ) from None
-    finally:
-        consumer.close()
+class Letters:
+    """The committed letters that match, each partition's in its order, up to where the topic ended when the reading
+    began: a stream may refuse again what a replay sends back meanwhile. To be iterated once. Raises `ServerError` and,
+    for an id that cannot be one, `InputError`."""
+
+    def __init__(self, client: dict[str, str], wanted: Wanted) -> None:
+        self._client = client
+        self._wanted = wanted
+        self._unseen = list(dict.fromkeys(wanted.ids))
+
+    @property
+    def missing(self) -> list[str]:
+        """Of the ids that are wanted those that are not on the topic; known when everything was read."""
+        return list(self._unseen)
+
+    def __iter__(self) -> Iterator[Letter]:
+        places = [parse_id(one) for one in self._wanted.ids]
+        consumer = Consumer(
+            {
+                **self._client,
+                "group.id": "carillon-dead-letters",  # librdkafka wants one; assigning by hand joins none
+                "enable.auto.commit": "false",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": "true",
+                # Retention may remove what it starts at; by default it would go on at the end.
+                "auto.offset.reset": "earliest",
+                # The end is told when nothing has come for so long.
+                "fetch.wait.max.ms": "20",
+                "log_level": "2",
+            }
+        )
+        try:
+            ends = _ends(consumer, {partition for partition, _ in places})
+            consumer.assign(_starts(consumer, self._wanted, places, ends))
+            for message in _to_ends(consumer, ends):
+                letter = _letter(message)
+                if letter.id in self._unseen:
+                    self._unseen.remove(letter.id)
+                if self._wanted.matches(letter):
+                    yield letter
+        except KafkaException as error:
+            raise ServerError(
+                f"the topic '{TOPIC}' could not be read: {error.args[0].str()}. Check kafka.bootstrap_servers."
+            ) from None
+        finally:
+            consumer.close()
 
 
-def _starts(consumer: Consumer, wanted: Wanted, places: Collection[tuple[int, int]]) -> list[TopicPartition]:
+def _ends(consumer: Consumer, chosen: Collection[int]) -> dict[int, int]:
+    """The offset after the last letter of each partition that holds any; of the chosen ones, if there are."""
     topic = consumer.list_topics(TOPIC, timeout=_TIMEOUT_S).topics[TOPIC]
     if topic.error is not None:
         raise KafkaException(topic.error)
-    numbers = topic.partitions
+    ends = {}
+    for number in sorted(topic.partitions):
+        if not chosen or number in chosen:
+            first, end = _watermarks(consumer, TopicPartition(TOPIC, number))
+            if first < end:
+                ends[number] = end
+    return ends
+
+
+def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """Asked again while the partition has no leader; reading waits for one by itself, this question does not."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            first, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+            return first, end
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _starts(
+    consumer: Consumer, wanted: Wanted, places: Collection[tuple[int, int]], ends: Mapping[int, int]
+) -> list[TopicPartition]:
     if places:
-        first: dict[int, int] = {}
+        # Not after the end, which would be out of range and so begin at the first letter.
+        first = dict(ends)
         for partition, offset in places:
-            first[partition] = min(offset, first.get(partition, offset))
-        return [TopicPartition(TOPIC, number, first[number]) for number in sorted(first) if number in numbers]
-    if wanted.since_ms is None:
-        return [TopicPartition(TOPIC, number, OFFSET_BEGINNING) for number in sorted(numbers)]
-    asked = [TopicPartition(TOPIC, number, wanted.since_ms) for number in sorted(numbers)]
+            if partition in first:
+                first[partition] = min(offset, first[partition])
+        return [TopicPartition(TOPIC, number, offset) for number, offset in first.items()]
+    if wanted.since_ms is None or not ends:
+        return [TopicPartition(TOPIC, number, OFFSET_BEGINNING) for number in ends]
+    asked = [TopicPartition(TOPIC, number, wanted.since_ms) for number in ends]
     return list(consumer.offsets_for_times(asked, timeout=_TIMEOUT_S))
 
 
-def _to_end(consumer: Consumer, waiting: set[int]) -> Iterator[Any]:
+def _to_ends(consumer: Consumer, ends: dict[int, int]) -> Iterator[Any]:
+    """The messages before the end of their partition; takes out of `ends` whoever has come to it."""
     deadline = time.monotonic() + _TIMEOUT_S
-    while waiting:
+    while ends:
         message = consumer.poll(0.5)
+        if message is not None and message.partition() in ends:
+            deadline = time.monotonic() + _TIMEOUT_S
+        elif time.monotonic() > deadline:
+            raise ServerError(f"the topic '{TOPIC}' could not be read to its end in {_TIMEOUT_S:.0f} s.")
         if message is None:
-            if time.monotonic() > deadline:
-                raise ServerError(f"the topic '{TOPIC}' could not be read to its end in {_TIMEOUT_S:.0f} s.")
             continue
-        deadline = time.monotonic() + _TIMEOUT_S
-        error = message.error()
-        if error is None:
+        error, number = message.error(), message.partition()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            if error.fatal() or not error.retriable():
+                raise KafkaException(error)
+            continue
+        if number not in ends:
+            continue
+        if error is None and message.offset() < ends[number]:
             yield message
-        elif error.code() == KafkaError._PARTITION_EOF:
-            waiting.discard(message.partition())
-        elif error.fatal() or not error.retriable():
-            raise KafkaException(error)
+        # The last offset may be that of a transaction's end, which no reader sees.
+        if error is not None or message.offset() + 1 >= ends[number]:
+            del ends[number]
+            consumer.pause([TopicPartition(TOPIC, number)])
 
 
 def _letter(message: Any) -> Letter:

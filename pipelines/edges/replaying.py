@@ -7,7 +7,7 @@ protection against being told twice.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaException, TopicCollection
@@ -67,7 +67,7 @@ class Replayer:
         """The last one: few pipelines have so many send partitions that they wait for each other there."""
         return self._target.progress_partitions - 1
 
-    def replay(self, letters: Iterator[Letter], fixed: bytes | None = None) -> Replayed:
+    def replay(self, letters: Iterable[Letter], fixed: bytes | None = None) -> Replayed:
         """Send them back, with the value `fixed` in place of their own. One that is not whole is left and does not keep
         the others from being sent; one of a mended value goes without its key if that was too large.
         Raises `InputError` for a letter of no input topic, `PublishError` and `OtherReplayError`."""

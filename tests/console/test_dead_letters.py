@@ -13,14 +13,18 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from typer.testing import CliRunner
 
 from conf import Settings
 from console.dead_letters import parse_time
+from console.main import make_app
 from pipelines.dead_letters import to_record
+from pipelines.edges.letters import Letters, Wanted, _watermarks
 from pipelines.errors import InputError
 from tests import commands
 from tests.builders import NOW, as_json, trigger
@@ -162,6 +166,36 @@ def test_a_letter_without_its_value_says_where_it_is_and_is_not_sent_back_withou
         carillon(environment, "replay", "--all")
 
 
+def test_what_is_put_aside_while_letters_are_read_is_not_read(settings: Settings) -> None:
+    """A stream that refuses again what a replay sends back would keep it at work for ever."""
+    put_aside(settings, (TRIGGERS, "not_json", b"one"), (TRIGGERS, "not_json", b"two"))
+    # So little is read ahead that the end of the partition is not reached with the first letter.
+    client = {**settings.kafka.librdkafka(), "queued.min.messages": "1", "queued.max.messages.kbytes": "1"}
+    letters = iter(Letters(client, Wanted()))
+    first = next(letters)
+    put_aside(settings, (TRIGGERS, "not_json", b"three"))
+    assert [letter.value for letter in (first, *letters)] == [b"one", b"two"]
+
+
+def test_ids_that_are_gone_are_named_and_hide_no_other(
+    settings: Settings, environment: dict[str, str]
+) -> None:
+    put_aside(settings, *[(TRIGGERS, "not_json", name) for name in (b"one", b"two", b"three")])
+    admin = AdminClient(settings.kafka.librdkafka())
+    for done in admin.delete_records([TopicPartition(TOPIC, 0, 2)]).values():
+        done.result(30.0)
+    asked = [part for one in ("0:0", "0:2", "0:9", "7:0") for part in ("--id", one)]
+    gone = "no dead letter 0:0, 0:9, 7:0: it never was, or retention has removed it (the topic keeps letters for 30 d"
+    ended = CliRunner(env=environment).invoke(make_app(), ["dead-letters", "list", *asked])
+    assert [line.split()[0] for line in ended.stdout.splitlines()] == ["0:2"]
+    assert str(ended.exception).startswith(gone)
+    ended = CliRunner(env=environment).invoke(make_app(), ["dead-letters", "replay", *asked])
+    assert ended.stdout == "1 records sent back, 0 had been before\n"
+    assert str(ended.exception).startswith(gone)
+    assert [record.value() for record in came_back(settings)] == [b"three"]
+    assert ids(environment, "--id", "0:2", "--reason", "missing_field") == []
+
+
 @pytest.mark.parametrize(("fault", "left"), [("mid-publish:kill:2", 500), ("after-commit:kill:2", 100)])
 def test_a_replay_that_is_killed_is_finished_by_the_next(
     settings: Settings, environment: dict[str, str], fault: str, left: int
@@ -223,7 +257,8 @@ def start_replay(environment: dict[str, str], **variables: str) -> subprocess.Po
     [
         (("replay",), "which dead letters"),
         (("replay", "--id", "0-1"), "'0-1' is not the id of a dead letter"),
-        (("replay", "--id", "0:7"), "no dead letter matches"),
+        (("replay", "--id", "0:7"), "no dead letter 0:7: it never was"),
+        (("replay", "--all"), "no dead letter matches"),
         (("replay", "--reason", "no_consent"), "no reason of a dead letter"),
         (("replay", "--all", "--value", __file__), "name it by one --id"),
         (("list", "--since", "yesterday"), "'yesterday' is no time"),
@@ -243,6 +278,20 @@ def test_a_record_of_no_input_topic_is_not_sent_anywhere(
     put_aside(settings, ("send.progress", "not_json", b"x"))
     with pytest.raises(InputError, match=r"came from 'send\.progress'; allowed: campaign\.triggers"):
         carillon(environment, "replay", "--all")
+
+
+def test_a_partition_without_a_leader_is_waited_for() -> None:
+    class Electing:
+        answers: ClassVar = [KafkaException(KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION)), (3, 7)]
+
+        def get_watermark_offsets(self, *_: object, **__: object) -> Any:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    consumer: Any = Electing()
+    assert _watermarks(consumer, TopicPartition(TOPIC, 0)) == (3, 7)
 
 
 def test_times() -> None:

@@ -77,11 +77,11 @@ def test_each_channel_has_its_topic(row: topics.Topic) -> None:
     assert channel(row.name).batch_type in {header.value for header in declared.headers}
 
 
-def test_progress_is_compacted_and_the_others_expire() -> None:
+def test_what_must_never_be_forgotten_is_compacted_and_the_others_expire() -> None:
     for row in load_topics():
-        is_progress = row.name == "send.progress"
-        assert row.config["cleanup.policy"] == ("compact" if is_progress else "delete")
-        assert ("retention.ms" in row.config) != is_progress
+        is_kept = row.name in ("send.progress", "send.recalls")
+        assert row.config["cleanup.policy"] == ("compact" if is_kept else "delete")
+        assert ("retention.ms" in row.config) != is_kept
     assert float(topic("send.progress").config["min.cleanable.dirty.ratio"]) < 0.1
 
 

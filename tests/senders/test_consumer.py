@@ -248,7 +248,7 @@ def test_what_was_recalled_before_it_was_read_is_not_delivered_and_each_message_
 
 def test_a_recall_that_cannot_be_understood_stops_the_sender(settings: Settings, tmp_path: Path) -> None:
     producer = Producer(settings.kafka.librdkafka())
-    producer.produce("send.recalls", value=b"{}")
+    producer.produce("send.recalls", key=b"sha256:00", value=b"{}")
     assert producer.flush(20) == 0
     publish(settings, [record("sms", ["s-1"])])
     with pytest.raises(SenderError, match=r"send\.recalls offset 0: not a recall"):

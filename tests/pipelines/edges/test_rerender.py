@@ -158,8 +158,11 @@ def test_a_recall_names_who_was_sent_it_and_tells_the_senders(
 
 
 def told(workspace: Workspace) -> list[Recall]:
-    client = workspace.settings.kafka.librdkafka()
-    return [Recall.model_validate_json(one.value()) for one in read_committed(client, "send.recalls")]
+    records = read_committed(workspace.settings.kafka.librdkafka(), "send.recalls")
+    recalls = [Recall.model_validate_json(one.value()) for one in records]
+    # The topic keeps one record of each key.
+    assert [one.key().decode() for one in records] == [one.campaign_version for one in recalls]
+    return recalls
 
 
 def test_who_was_recalled_is_written_without_addresses(

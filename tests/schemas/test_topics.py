@@ -29,6 +29,19 @@ def test_every_record_type_is_on_exactly_one_topic() -> None:
     assert sorted(row.value_schema for row in load_topics() if row.value_schema) == sorted(RECORDS)
 
 
+def test_who_reads_a_topic_and_who_of_ours_writes_one_exists() -> None:
+    """A job, a command of the console, or the senders."""
+    home = Path(conf.__file__).parent.parent
+    jobs = {path.stem for path in (home / "jobs").glob("[a-z]*.py")}
+    commands = {path.stem.replace("_", "-") for path in (home / "console").glob("*.py")}
+    for row in load_topics():
+        for name in (*row.consumers, *(row.producers if row.direction == "out" else ())):
+            kind, _, command = name.partition(" ")
+            assert name in jobs or name.endswith("senders") or (kind == "carillon" and command in commands), (
+                f"{row.name}: {name}"
+            )
+
+
 def test_dead_letters_hold_the_largest_input_and_its_headers() -> None:
     largest = max(row.max_message_bytes for row in load_topics() if row.direction == "in")
     assert topic("campaign.dead-letters").max_message_bytes >= largest + 64 * 1024

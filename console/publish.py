@@ -19,12 +19,13 @@ def publish(
 ) -> None:
     """Publish a campaign, or every campaign of a workspace, to the lake."""
     import conf
-    from pipelines.campaigns import find_campaigns, load_folder
+    from console.workspace import campaign_folders
+    from pipelines.campaigns import load_folder
     from pipelines.edges.campaign_store import CampaignStore
     from pipelines.edges.objects import ObjectStore
 
     # All are checked before the first is stored: a workspace with one mistake changes nothing.
-    campaigns = [load_folder(path) for path in find_campaigns(folder)]
+    campaigns = [load_folder(path) for path in campaign_folders(folder)]
     store = CampaignStore(ObjectStore(conf.load(env).lake))
     active = store.active_digests()
     for campaign in campaigns:

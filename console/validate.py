@@ -31,14 +31,10 @@ def validate(
     ] = None,
 ) -> None:
     """Check campaigns, and show for each template how much of it is vectorised."""
-    from pipelines.campaigns import find_campaigns
+    from console.workspace import campaign_folders
 
     price = _sms_of(env)
-    reports = [_report(path, price) for path in find_campaigns(folder)]
-    if not reports:
-        expected = "expected a folder with campaign.yaml, or a folder of such folders"
-        typer.echo(f"carillon: no campaign in '{folder}': {expected}.", err=True)
-        raise typer.Exit(2)
+    reports = [_report(path, price) for path in campaign_folders(folder)]
     if json:
         typer.echo(json_module.dumps({"campaigns": reports}, ensure_ascii=False, indent=2))
     else:

@@ -78,12 +78,6 @@ def test_json(workspace: Path) -> None:
     assert {one["vectorised_share"] for one in good["templates"]} == {1.0}
 
 
-def test_nothing_to_check(tmp_path: Path) -> None:
-    code, output = run(str(tmp_path / "nowhere"))
-    assert code == 2
-    assert "no campaign in" in output
-
-
 def test_a_page_that_gmail_would_clip_is_warned_about(workspace: Path) -> None:
     page = workspace / "order_shipped" / "templates" / "email" / "html.en.html.j2"
     page.write_text(page.read_text() + "{# #}" + "x" * (GMAIL_CLIPS_BYTES * 9 // 10))

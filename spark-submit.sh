@@ -5,7 +5,7 @@
 #
 # Settings and packages come from conf/spark.py and conf/spark_packages.py. Other variables: SPARK_HOME (default: the Spark
 # inside pyspark), SPARK_SUBMIT_OPTIONS (further options, split at blanks), CARILLON_IMAGE (Kubernetes),
-# CARILLON_IVY_SETTINGS (mirror). Exit codes of its own: 2 usage, 4 jars missing; otherwise the job's.
+# CARILLON_IVY_SETTINGS (mirror). Exit codes of its own: 2 usage, or packages or jars are not there yet; otherwise the job's.
 set -euo pipefail
 
 home="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -45,8 +45,14 @@ case "$deploy_mode" in client | cluster) ;; *) fail "DEPLOY_MODE is '$deploy_mod
 
 python="${PYSPARK_DRIVER_PYTHON:-${PYSPARK_PYTHON:-}}"
 if [ -z "$python" ]; then
-    if [ -x "$home/.venv/bin/python" ]; then python="$home/.venv/bin/python"; else python="$(command -v python3)"; fi
+    if [ -x "$home/.venv/bin/python" ]; then python="$home/.venv/bin/python"; else python="$(command -v python3 || true)"; fi
 fi
+# Asked before anything is imported: a fresh clone has no packages, and Python would answer with a trace.
+needed=(pydantic yaml)
+[ -n "${SPARK_HOME:-}" ] || needed+=(pyspark)
+has_packages='import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, sys.argv[1:])))'
+[ -n "$python" ] && "$python" -c "$has_packages" "${needed[@]}" 2> /dev/null ||
+    fail "${python:-python3 (not on PATH)} does not run or lacks the packages of requirements.txt: run \`make jars\`, which makes .venv, or set PYSPARK_PYTHON"
 settings="$(PYTHONPATH="$home" "$python" -m conf.spark "$master")" || exit $?
 spark_home="${SPARK_HOME:-$("$python" -c 'import importlib.util as u; print(u.find_spec("pyspark").submodule_search_locations[0])')}"
 

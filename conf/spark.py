@@ -174,8 +174,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = spark_conf(arguments[0])
     except JarsMissingError as missing:
-        print(missing, file=sys.stderr)
-        return 4
+        print(f"carillon: {missing}", file=sys.stderr)
+        return 2
     for key, value in settings.items():
         print(f"{key}={value}")
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -156,8 +157,33 @@ def test_mistakes_are_one_line(
 
 def test_missing_jars_name_the_command_that_fetches_them(tmp_path: Path) -> None:
     done = submit("send_triggered", "--dry-run", variables={"CARILLON_CACHE": str(tmp_path)})
-    assert done.returncode == 4
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("carillon: ")
+    assert done.stderr.endswith("run `make jars`\n")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("has_python", [True, False])
+def test_a_fresh_clone_names_the_command_that_makes_its_environment(tmp_path: Path, has_python: bool) -> None:
+    clone, tools = tmp_path / "clone", tmp_path / "bin"
+    for room in ("conf", "jobs"):
+        shutil.copytree(HOME / room, clone / room)
+    shutil.copy(HOME / "spark-submit.sh", clone)
+    tools.mkdir()
+    for tool in ("bash", "dirname", "grep", "ls", "paste", "sed"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    if has_python:  # one without any package
+        (tools / "python3").write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+        (tools / "python3").chmod(0o755)
+    done = subprocess.run(
+        ["bash", str(clone / "spark-submit.sh"), "send_triggered"],
+        env={"PATH": str(tools), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
     assert "run `make jars`" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_without_a_job_the_jobs_are_listed() -> None:

@@ -153,16 +153,10 @@ def check_value(topic: str, value: bytes) -> None:
     from pydantic import ValidationError
 
     from pipelines.errors import InputError
-    from schemas.inputs import RECORD_BYTES_MAX
-    from schemas.messages import RECORDS
-    from schemas.topics import topic as topic_named
+    from schemas.reading import read_record
 
-    if len(value) > RECORD_BYTES_MAX:
-        raise InputError(
-            f"the mended value would be refused again: {len(value):,} bytes; allowed: {RECORD_BYTES_MAX:,}."
-        )
     try:
-        RECORDS[str(topic_named(topic).value_schema)].model_validate_json(value)
+        read_record(topic, value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "value"

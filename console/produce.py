@@ -65,6 +65,7 @@ def check_lines(topic: str, file: Path) -> int:
     from pydantic import ValidationError
 
     from schemas.messages import RECORDS
+    from schemas.reading import read_record
     from schemas.topics import topic as topic_named
 
     schema = topic_named(topic).value_schema
@@ -76,7 +77,7 @@ def check_lines(topic: str, file: Path) -> int:
     for number, line in _lines(file):
         count += 1
         try:
-            model.model_validate_json(line)
+            read_record(topic, line)
         except ValidationError as refusal:
             invalid += 1
             if len(problems) < ERRORS_SHOWN_MAX:
@@ -116,6 +117,8 @@ def _explain(error: ErrorDetails, model: type[Record], line: bytes) -> str:
     path = ".".join(str(part) for part in error["loc"])
     if error["type"] == "json_invalid":
         return f"{error['msg']}. A line must be one JSON object, alone on its line"
+    if error["type"] == "record_too_large":
+        return f"{error['msg']}. The stream would refuse it: a trigger or event carries facts, not documents"
     if error["type"] == "missing":
         return f"{path}: missing. {_closest(path, model, line)}"
     found = error["input"]
@@ -144,4 +147,6 @@ def _hint(error_type: str) -> str:
         return "Put it in double quotes"
     if error_type.startswith(("datetime", "timezone")):
         return "Write it like 2026-03-01T09:00:00Z"
+    if error_type == "key_twice":
+        return "Remove one of the two"
     return ""

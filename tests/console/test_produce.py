@@ -48,6 +48,19 @@ def test_valid_lines_are_counted_and_blank_ones_skipped(tmp_path: Path) -> None:
             r"occurred_at: .*timezone.*Write it like 2026-03-01T09:00:00Z",
         ),
         (GOOD | {"data": []}, r"data: .*found the array \[\]"),
+        (
+            GOOD | {"occurred_at": "2026-03-01T09:00Z"},
+            r"occurred_at: .*RFC 3339.*Write it like 2026-03-01T09",
+        ),
+        (GOOD | {"schema_version": True}, r"schema_version: Input should be 1, found the boolean true"),
+        (
+            json.dumps(GOOD)[:-1] + ', "customer_id": "c-2"}',
+            r'line 2: the line: .*key twice.*, found the text "customer_id"\. Remove one of the two',
+        ),
+        (
+            GOOD | {"data": {"x": "y" * 1_000_000}},
+            r"line 2: 1,000,\d\d\d bytes; allowed: 1,000,000\. The stream",
+        ),
         (GOOD | {"schema_version": 2}, r"schema_version: Input should be 1, found the number 2"),
         (
             {name: GOOD[name] for name in GOOD if name != "customer_id"} | {"custmer_id": "x"},

@@ -82,7 +82,9 @@ class Kafka(Section):
         return self.security_protocol.endswith("SSL")
 
     def librdkafka(self) -> dict[str, str]:
-        """Connection properties for confluent-kafka producers, consumers and admin clients."""
+        """Connection properties for confluent-kafka producers, consumers and admin clients. Raises `ConfError`: a client
+        made with a file that is not there would answer with a trace."""
+        self._check_files()
         options = {"bootstrap.servers": self.bootstrap_servers, "security.protocol": self.security_protocol}
         if self._has_sasl:
             options["sasl.mechanism"] = str(self.sasl_mechanism)
@@ -98,7 +100,9 @@ class Kafka(Section):
         return options
 
     def spark_source(self) -> dict[str, str]:
-        """The same connection as options of Spark's Kafka source: `kafka.` before each Java property."""
+        """The same connection as options of Spark's Kafka source: `kafka.` before each Java property. Raises
+        `ConfError`."""
+        self._check_files()
         options = {"bootstrap.servers": self.bootstrap_servers, "security.protocol": self.security_protocol}
         if self._has_sasl:
             options["sasl.mechanism"] = str(self.sasl_mechanism)
@@ -112,6 +116,11 @@ class Kafka(Section):
         if self.ssl_key_password:
             options["ssl.key.password"] = _reveal(self.ssl_key_password)
         return {f"kafka.{name}": value for name, value in options.items()}
+
+    def _check_files(self) -> None:
+        for name in ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location"):
+            if location := getattr(self, name):
+                _read_pem(f"kafka.{name}", location)
 
     def _jaas(self) -> str:
         module = _LOGIN_MODULES[str(self.sasl_mechanism)]
@@ -145,8 +154,13 @@ def _jaas_quote(value: str) -> str:
 
 def _read_pem(key_path: str, location: str) -> str:
     try:
-        return Path(location).read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as problem:
+        # Beside the blocks a file may hold notes in any encoding.
+        text = Path(location).read_text(encoding="ascii", errors="replace")
+        reason = "" if "-----BEGIN " in text else "it holds no PEM block"
+    except OSError as problem:
+        text, reason = "", str(problem.strerror)
+    if reason:
         raise ConfError(
-            f"{key_path}: cannot read {location}: {problem}. It must be a PEM file on this machine."
-        ) from None
+            f"{key_path}: cannot read {location}: {reason}. It must be a PEM file on this machine."
+        )
+    return text

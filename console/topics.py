@@ -33,10 +33,11 @@ def create(
 ) -> None:
     """Create the topics that do not exist yet; those that do are left as they are."""
     import conf
+    from console.broker import connection
     from pipelines.edges.topics import create_topics
     from schemas.topics import load_topics
 
     declared = load_topics()
-    made = create_topics(conf.load(env).kafka.librdkafka(), declared, replication_factor)
+    made = create_topics(connection(conf.load(env)), declared, replication_factor)
     for topic in declared:
         print(f"{topic.name}  {'created' if topic.name in made else 'was there'}")

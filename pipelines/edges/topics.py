@@ -6,6 +6,7 @@ Invariant: a topic that exists is left as it is, whatever its settings; nothing 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import TimeoutError as NoAnswerError
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -18,7 +19,8 @@ TIMEOUT_S = 30.0
 
 
 def create_topics(client: dict[str, str], topics: Iterable[Topic], replication_factor: int) -> list[str]:
-    """Create those that do not exist; returns their names. Raises `ServerError` when the broker refuses one."""
+    """Create those that do not exist; returns their names. Raises `ServerError` when no broker answers, or one
+    refuses."""
     wanted = [
         NewTopic(
             t.name, num_partitions=t.partitions, replication_factor=replication_factor, config=dict(t.config)
@@ -31,6 +33,11 @@ def create_topics(client: dict[str, str], topics: Iterable[Topic], replication_f
         try:
             created.result(TIMEOUT_S)
             made.append(name)
+        except NoAnswerError:
+            raise ServerError(
+                f"no answer from Kafka at {client['bootstrap.servers']} in {TIMEOUT_S:.0f} s. Is it running, and is "
+                "kafka.bootstrap_servers right?"
+            ) from None
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise ServerError(

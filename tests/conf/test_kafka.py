@@ -67,12 +67,28 @@ def test_a_password_cannot_break_out_of_the_jaas_line() -> None:
     assert settings.librdkafka()["sasl.password"] == 'a"b\\c";\n'
 
 
-def test_tls_trust() -> None:
-    settings = kafka(security_protocol="SSL", ssl_ca_location="/etc/ca.pem")
-    assert settings.librdkafka()["ssl.ca.location"] == "/etc/ca.pem"
+def test_tls_trust(tmp_path: Path) -> None:
+    authority = pem(tmp_path, "ca.pem", "CERTIFICATE")
+    settings = kafka(security_protocol="SSL", ssl_ca_location=authority)
+    assert settings.librdkafka()["ssl.ca.location"] == authority
     java = settings.spark_source()
     assert java["kafka.ssl.truststore.type"] == "PEM"
-    assert java["kafka.ssl.truststore.location"] == "/etc/ca.pem"
+    assert java["kafka.ssl.truststore.location"] == authority
+
+
+@pytest.mark.parametrize("client", ["librdkafka", "spark_source"])
+@pytest.mark.parametrize("name", ["ssl_ca_location", "ssl_certificate_location", "ssl_key_location"])
+def test_a_file_that_is_not_there_or_no_pem_is_named_before_a_client_is_made(
+    tmp_path: Path, name: str, client: str
+) -> None:
+    good = pem(tmp_path, "good.pem", "PRIVATE KEY", "CERTIFICATE")
+    files = dict.fromkeys(("ssl_ca_location", "ssl_certificate_location", "ssl_key_location"), good)
+    (tmp_path / "empty.pem").write_bytes(b"\xff")
+    for bad, said in (("none.pem", "No such file or directory"), ("empty.pem", "it holds no PEM block")):
+        settings = kafka(security_protocol="SSL", **{**files, name: str(tmp_path / bad)})
+        with pytest.raises(ConfError, match=rf"kafka\.{name}: cannot read .*{bad}: .*{said}") as caught:
+            getattr(settings, client)()
+        assert "\n" not in str(caught.value)
 
 
 def pem(folder: Path, name: str, *kinds: str) -> str:
@@ -114,7 +130,7 @@ def test_a_key_that_java_cannot_read_is_named_with_the_way_out(tmp_path: Path) -
     with pytest.raises(ConfError, match="openssl pkcs8 -topk8"):
         settings.spark_source()
     missing = kafka(security_protocol="SSL", ssl_certificate_location="/none", ssl_key_location="/none")
-    with pytest.raises(ConfError, match=r"kafka\.ssl_key_location: cannot read /none"):
+    with pytest.raises(ConfError, match=r"kafka\.ssl_certificate_location: cannot read /none"):
         missing.spark_source()
 
 

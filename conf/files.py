@@ -1,13 +1,11 @@
 """Finds and parses the YAML file of an environment.
 
-Invariant: the same key twice in a file is an error, not the last one's victory. It knows nothing of what the
-keys mean.
+Invariant: whatever is wrong with the file is one line with its name. It knows nothing of what the keys mean.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -16,20 +14,7 @@ from typing import Any
 import yaml
 
 from conf.errors import ConfError
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses duplicate keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key '{key_node.value}' stands twice", key_node.start_mark
-                )
-            seen.add(key_node.value)
-        return super().construct_mapping(node, deep=deep)
+from conf.strict_yaml import read_yaml
 
 
 def read_environment_file(environment: str, directory: str | None) -> tuple[str, dict[str, Any]]:
@@ -44,10 +29,11 @@ def read_environment_file(environment: str, directory: str | None) -> tuple[str,
     except UnicodeDecodeError:
         raise ConfError(f"{place}: not UTF-8 text") from None
     try:
-        tree = yaml.load(text, Loader=_StrictLoader)  # _StrictLoader is a SafeLoader
+        tree = read_yaml(text)
     except yaml.MarkedYAMLError as problem:
         line = problem.problem_mark.line + 1 if problem.problem_mark else 1
-        raise ConfError(f"{place} line {line}: not YAML: {problem.problem}") from None
+        fix = f". {problem.note}" if problem.note else ""
+        raise ConfError(f"{place} line {line}: not YAML: {problem.problem}{fix}") from None
     except yaml.YAMLError as problem:
         raise ConfError(f"{place}: not YAML: {problem}") from None
     if not isinstance(tree, dict):

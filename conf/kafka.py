@@ -82,8 +82,8 @@ class Kafka(Section):
         return self.security_protocol.endswith("SSL")
 
     def librdkafka(self) -> dict[str, str]:
-        """Connection properties for confluent-kafka producers, consumers and admin clients. Raises `ConfError`: a client
-        made with a file that is not there would answer with a trace."""
+        """Connection properties for confluent-kafka producers, consumers and admin clients. Raises `ConfError`: a
+        client made with a file that is not there would answer with a trace."""
         self._check_files()
         options = {"bootstrap.servers": self.bootstrap_servers, "security.protocol": self.security_protocol}
         if self._has_sasl:

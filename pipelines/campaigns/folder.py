@@ -8,11 +8,11 @@ UTF-8 with line feeds, so a checkout on another system gives the same digest.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from conf.strict_yaml import read_yaml
 from pipelines.campaigns import checks
 from pipelines.campaigns.content import CONTENT_FOLDER, read_table
 from pipelines.campaigns.errors import CampaignError, Problem, did_you_mean
@@ -62,24 +62,6 @@ def find_campaigns(folder: Path) -> list[Path]:
     )
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice; YAML's default keeps the last one silently."""
-
-
-def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[str] = set()
-    for key, _ in node.value:
-        if key.value in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key '{key.value}' is written twice", key.start_mark
-            )
-        seen.add(key.value)
-    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
-
-
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
-
-
 def _read_spec(folder: Path, problems: list[Problem]) -> CampaignSpec | None:
     file = folder / CAMPAIGN_FILE
     if not file.is_file():
@@ -90,7 +72,7 @@ def _read_spec(folder: Path, problems: list[Problem]) -> CampaignSpec | None:
     if text is None:
         return None
     try:
-        content = yaml.load(text, Loader=_UniqueKeyLoader)
+        content = read_yaml(text)
     except yaml.YAMLError as error:
         problems.append(_yaml_problem(error))
         return None
@@ -108,8 +90,8 @@ def _yaml_problem(error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
     place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-    is_double = isinstance(error, yaml.constructor.ConstructorError)
-    fix = "" if is_double else "Quote texts that hold ':' or '#'"
+    is_syntax = isinstance(error, yaml.scanner.ScannerError | yaml.parser.ParserError)
+    fix = getattr(error, "note", None) or ("Quote texts that hold ':', '#' or '{{'" if is_syntax else "")
     return Problem(CAMPAIGN_FILE, place, f"not valid YAML: {reason}", "", fix)
 
 

@@ -166,8 +166,10 @@ def test_mistakes_in_variables(folder: Path, variables: dict[str, str], expected
             "links:\n  signing_key: abc",
             ["links.signing_key: a secret", "CARILLON_LINKS__SIGNING_KEY_FILE"],
         ),
-        ("links:", "kafka: {}\nlinks:", ["line 4: not YAML: key 'kafka' stands twice"]),
+        ("links:", "kafka: {}\nlinks:", ["line 4: not YAML: the key 'kafka' is written twice"]),
         ("links:", "links: [", ["not YAML"]),
+        ("links:", "x: {{ x }}\nlinks:", ["trial.yaml line 4: not YAML: ", "Quote texts with {{ }}"]),
+        ("links:", "x: 2026-02-30\nlinks:", ["trial.yaml line 4: not YAML: no such date or time"]),
         (YAML, "just words", ["expected sections", "found str"]),
     ],
 )

@@ -60,6 +60,12 @@ def test_a_good_folder_loads(write_campaign: WriteCampaign) -> None:
         ({"sms": "sms: {max_segments: 0}"}, ["sms.max_segments: 0", "greater than or equal to 1"]),
         ({"variants": "variants: {email: 1}"}, ["'email' is a folder of templates"]),
         ({"x": "x: ["}, ["campaign.yaml: line", "not valid YAML"]),
+        ({"name": "name: {{ brand }}"}, ["campaign.yaml: line 8, column 8", "Quote texts with {{ }}"]),
+        ({"name": "name: {{ brand }} hello"}, ["campaign.yaml: line 8", "not valid YAML", "'{{'"]),
+        ({"name": "name: {[1]: 2}"}, ["campaign.yaml: line 8, column 8", "a key that is no plain text"]),
+        ({"name": "name: 2026-02-30"}, ["campaign.yaml: line 8, column 7", "no such date or time", "Quote"]),
+        ({"name": "name: !!int many"}, ["campaign.yaml: line 8, column 7", "no such int"]),
+        ({"name": "name: " + "[" * 2_000}, ["campaign.yaml: ", "nested too deeply"]),
     ],
 )
 def test_a_wrong_key_is_told(

@@ -172,6 +172,22 @@ def test_what_else_is_refused(spark: SparkSession) -> None:
     }
 
 
+def test_no_key_of_a_record_is_in_its_detail(spark: SparkSession) -> None:
+    """A key may be an address as well as a value may."""
+    address = {"ava@example.org": 1.5}
+    wrong: tuple[Any, ...] = (address, [address], 1.25)
+    records: list[tuple[str, Any]] = [(TRIGGERS.topic, [address])]
+    for value in wrong:
+        records += [(TRIGGERS.topic, trigger(**{name: value})) for name in ("customer_id", "occurred_at")]
+        records += [(EVENTS.topic, event(type=value)), (EVENTS.topic, event(schema_version=value))]
+        records += [(TRIGGERS.topic, trigger(data=[value])), (EVENTS.topic, event(properties=[value]))]
+    found = select_dead_letters(decode(spark, records)).select("reason", "detail").collect()
+    assert len(found) == len(records)
+    assert [row.detail for row in found if "ava" in row.detail.lower()] == []
+    kinds = {row.detail.rpartition(" ")[2] for row in found if row.detail.startswith("customer_id: ")}
+    assert kinds == {"OBJECT", "ARRAY", "DECIMAL"}
+
+
 def test_times_that_are_refused(spark: SparkSession) -> None:
     records = [(EVENTS.topic, event(occurred_at=text)) for text in TIMES_REFUSED]
     records += [(TRIGGERS.topic, trigger(expires_at=text)) for text in TIMES_REFUSED]

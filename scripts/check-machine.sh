@@ -26,7 +26,8 @@ else
     java="$(command -v java || true)"
     [ -n "$java" ] || fail 4 "Java 17 is needed and no java is on PATH: install it (Debian: apt install openjdk-17-jre-headless), or set JAVA_HOME"
 fi
-version="$("$java" -version 2>&1 | sed -n 's/.*version "\([^"]*\)".*/\1/p' | head -1)"
+# A java that fails says nothing of its version, which is told below.
+version="$({ "$java" -version 2>&1 || true; } | sed -n 's/.*version "\([^"]*\)".*/\1/p' | head -1)"
 major="${version%%[.+-]*}"
 case "$major" in
     17 | 21) ;;

@@ -60,6 +60,12 @@ def test_a_wrong_java(machine: Path, version: str) -> None:
     assert_one_line(check(machine), 4, f"java is '{version}': set JAVA_HOME to a Java 17")
 
 
+@pytest.mark.parametrize("script", ["exit 1", "echo 'Error: no JVM here' >&2; exit 1", "echo 'a java'"])
+def test_a_java_that_does_not_work(machine: Path, script: str) -> None:
+    write_program(machine / "java", script)
+    assert_one_line(check(machine), 4, "java is 'not a working Java': set JAVA_HOME to a Java 17")
+
+
 def test_no_java(machine: Path) -> None:
     (machine / "java").unlink()
     assert_one_line(check(machine), 4, "apt install openjdk-17-jre-headless")

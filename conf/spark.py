@@ -127,6 +127,11 @@ def local_java_options(archive: Path | None = None) -> str:
     # One that no longer fits, after an update of Java, only costs speed: no line about it in each job's log.
     if archive is not None and archive.exists():
         options += [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=error", "-Xlog:cds+dynamic=error"]
+    return java_options(options)
+
+
+def java_options(options: Sequence[str]) -> str:
+    """As Spark splits them again: paths may hold blanks."""
     return " ".join(f'"{option}"' if " " in option else option for option in options)
 
 

@@ -39,9 +39,9 @@ def dev(
     tell("starting Kafka and S3 ...")
     with EmbeddedServers() as servers:
         exports = [f"export {key}={shlex.quote(value)}" for key, value in servers.environment().items()]
-        print("\n".join(exports), flush=True)
         if env_file is not None:
             env_file.write_text("\n".join([*exports, ""]), encoding="utf-8")
+        print("\n".join(exports), flush=True)
         tell(
             f"Kafka {servers.kafka.bootstrap_servers}, S3 {servers.s3.endpoint_url}, logs {servers.work_dir}"
         )

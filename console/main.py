@@ -77,15 +77,23 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if not _is_users(error):
+        told = _told(error)
+        if told is None:
             raise
-        print(f"carillon: {error}", file=sys.stderr)
+        print(f"carillon: {told}", file=sys.stderr)
         sys.exit(2)
 
 
-def _is_users(error: Exception) -> bool:
+def _told(error: Exception) -> str | None:
+    """The line for a user's mistake; None for a bug."""
     kinds = [getattr(sys.modules.get(module), name, None) for module, name in USER_ERRORS]
-    return isinstance(error, tuple(kind for kind in kinds if kind is not None))
+    if isinstance(error, tuple(kind for kind in kinds if kind is not None)):
+        return str(error)
+    if isinstance(error, OSError):
+        from embedded.errors import file_problem
+
+        return file_problem(error)
+    return None
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from conf.spark import (
     cache_dir,
     class_archive,
     connectors_dir,
+    java_options,
     local_java_options,
     log_store_jar,
     pyspark_dir,
@@ -34,11 +36,24 @@ _TRAINING = Path(__file__).resolve().parent / "class_training.py"
 
 def ensure_class_archive(say: Callable[[str], None] = print) -> Path | None:
     """The archive; None when it cannot be made, which is said and costs speed only."""
+    try:
+        return _ensure_class_archive(say)
+    except OSError as error:
+        say(_not_made(f"{error.filename}: {error.strerror}" if error.filename else str(error)))
+        return None
+
+
+def _not_made(why: str) -> str:
+    return f"class archive: not made, jobs start as slowly as before: {why}"
+
+
+def _ensure_class_archive(say: Callable[[str], None]) -> Path | None:
     archive = class_archive(connectors_dir(), log_store_jar())
     version = subprocess.run([java_command(), "-version"], capture_output=True, text=True).stderr
     stamp = archive.with_suffix(".java")
     if archive.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == version:
-        stamp.touch()
+        with suppress(OSError):  # a shared cache that others may only read keeps its own archives
+            stamp.touch()
         return archive
     forget_unused(archive.parent, time.time() - _KEPT_S)
     archive.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +68,7 @@ def ensure_class_archive(say: Callable[[str], None] = print) -> Path | None:
         )
         if done.returncode or not made.exists():
             last = (done.stdout + done.stderr).strip().splitlines()[-1:]
-            say(f"class archive: not made, jobs start as slowly as before: {' '.join(last)}")
+            say(_not_made(" ".join(last)))
             return None
         os.replace(made, archive)
     stamp.write_text(version, encoding="utf-8")
@@ -76,7 +91,7 @@ def _training_command(target: Path, scratch: str) -> list[str]:
     command = [str(home / "bin" / "spark-submit"), "--master", "local[2]"]
     settings = spark_conf("local[2]")
     settings["spark.driver.defaultJavaOptions"] = (
-        f"{local_java_options()} -XX:ArchiveClassesAtExit={target} -Xlog:cds=off"
+        f"{local_java_options()} {java_options([f'-XX:ArchiveClassesAtExit={target}', '-Xlog:cds=off'])}"
     )
     for name, value in settings.items():
         command += ["--conf", f"{name}={value}"]

@@ -22,7 +22,7 @@ from xml.sax.saxutils import quoteattr
 from conf.spark import cache_dir, connectors_dir, jars_dir, log_store_jar, log_store_sources, pyspark_dir
 from conf.spark_packages import BROKER_PACKAGES, EXCLUDED_PACKAGES, SPARK_PACKAGES
 from embedded.class_archive import ensure_class_archive
-from embedded.errors import EmbeddedError
+from embedded.errors import EmbeddedError, file_problem
 from embedded.java import java_command
 
 Say = Callable[[str], None]
@@ -243,12 +243,22 @@ def _made(directory: Path) -> Path:
 
 
 def main() -> int:
-    """`python -m embedded.jars`: fetch and build what is missing."""
+    """`python -m embedded.jars`: fetch and build what is missing. Exit code 2 when the cache cannot be written, 5 when
+    something cannot be fetched or built, 130 on Ctrl-C."""
     try:
         ensure_all(lambda line: print(line, flush=True))
     except EmbeddedError as error:
         print(f"carillon: {error}", file=sys.stderr)
         return 5
+    except OSError as error:
+        if (told := file_problem(error)) is None:
+            raise
+        cache = cache_dir()
+        hint = f"The cache is {cache}: set CARILLON_CACHE to a folder that can be written"
+        print(f"carillon: {told}. {hint}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

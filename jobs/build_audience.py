@@ -27,6 +27,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "--env", default="local", help="the environment in conf/environments (default: local)"
     )
     parsed = parser.parse_args(arguments)
+    if fault := _fault_of(parsed.extract):
+        parser.error(fault)
     parsed.as_of = parsed.as_of or datetime.now(timezone.utc).isoformat()
     try:
         if datetime.fromisoformat(parsed.as_of.replace("Z", "+00:00")).tzinfo is None:
@@ -36,6 +38,18 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
             f"--as-of '{parsed.as_of}' is not an RFC 3339 time with a zone, such as 2026-03-01T09:00:00Z"
         )
     return parsed
+
+
+def _fault_of(uri: str) -> str | None:
+    """What is known to be wrong with the extract's place before Spark starts, and says so in a trace."""
+    scheme, colon, place = uri.partition("://")
+    if not uri.strip():
+        return "--extract is empty: name a folder of Parquet files, s3a://BUCKET/FOLDER or a local one"
+    if colon and scheme in ("s3", "s3n"):
+        return f"--extract '{uri}': Spark reads S3 as s3a://{place}"
+    if colon and scheme in ("http", "https"):
+        return f"--extract '{uri}': Spark reads no folder over {scheme}; name s3a://BUCKET/FOLDER or a local folder"
+    return None
 
 
 def build(arguments: argparse.Namespace) -> None:

@@ -63,11 +63,11 @@ def explain(error: Exception) -> Exception:
         return _disk_is_full()
     if not isinstance(error, PySparkException | Py4JError):
         return error
-    text = _whole_text(error)
+    text = whole_text(error)
     return _from_executor(text) or _from_input(text) or _from_disk(text) or _from_server(text) or error
 
 
-def _whole_text(error: Exception) -> str:
+def whole_text(error: Exception) -> str:
     """The message and the chain of Java causes."""
     origin = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     texts = [str(error)]

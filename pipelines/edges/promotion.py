@@ -7,15 +7,18 @@ The report of a failure counts; it never shows a customer's value.
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from conf import Settings
 from pipelines.edges.audience import AudiencePointer, Snapshot
+from pipelines.edges.failures import whole_text
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.objects import ObjectStore
 from pipelines.errors import InputError
@@ -25,6 +28,12 @@ from schemas.expectations import AUDIENCE_EXPECTATIONS, Expectation, row_count_e
 
 #: Results list customers' values unless told otherwise, and these go to logs.
 _COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
+
+#: Spark's and Hadoop's words for a file that is no Parquet, a scheme that nobody serves, and a URI without a bucket.
+_NO_PARQUET = re.compile(
+    r"\[(FAILED_READ_FILE[\w.]*)\][^\n]*?while reading file (\S+?)\.?\s"
+    r'|(No FileSystem for scheme "?[\w.+-]+"?)|(bucket is null/empty)'
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,10 @@ def build_audience(
     # Importing Great Expectations takes 3 s of Python, which waits for the JVM while the snapshot is written.
     with ThreadPoolExecutor(max_workers=1) as beside:
         beside.submit(_load_great_expectations)
-        lake.replace(AUDIENCE, rows)
+        try:
+            lake.replace(AUDIENCE, rows)
+        except (PySparkException, Py4JJavaError) as error:
+            raise _explain_unreadable(extract_uri, error) from None
     version = lake.version(AUDIENCE)
     snapshot = lake.read(AUDIENCE, version)
     known_rows = None if previous is None or accept_row_count else previous.rows
@@ -117,10 +129,22 @@ def _read_extract(spark: SparkSession, uri: str) -> DataFrame:
     try:
         return spark.read.parquet(uri)
     except AnalysisException as error:
-        raise InputError(
-            f"the extract '{uri}' cannot be read as Parquet: {error.getCondition() or error}. "
-            "Name a folder of Parquet files with --extract s3a://BUCKET/FOLDER."
-        ) from None
+        raise _unreadable(uri, error.getCondition() or str(error)) from None
+    except (PySparkException, Py4JJavaError) as error:
+        raise _explain_unreadable(uri, error) from None
+
+
+def _explain_unreadable(uri: str, error: Exception) -> Exception:
+    """The line for an extract that is no Parquet, or lies where Spark reads nothing; any other error as it is."""
+    found = _NO_PARQUET.search(whole_text(error))
+    return error if found is None else _unreadable(uri, " ".join(filter(None, found.groups())))
+
+
+def _unreadable(uri: str, why: str) -> InputError:
+    return InputError(
+        f"the extract '{uri}' cannot be read as Parquet: {why}. "
+        "Name a folder of Parquet files with --extract s3a://BUCKET/FOLDER."
+    )
 
 
 def _explain(failed: list[Verdict], version: int, previous: Snapshot | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,4 +107,22 @@ def test_an_extract_that_is_not_there_is_one_line(
     uri = f"{settings.lake.root}/raw/none"
     with pytest.raises(InputError, match=f"^the extract '{uri}' cannot be read as Parquet: "):
         build_audience(spark, settings, uri, NOW.isoformat(), False)
+    assert builds.pointer.find() is None
+
+
+def test_an_extract_that_spark_cannot_read_is_one_line(
+    spark: SparkSession, settings: Settings, builds: Builds, tmp_path: Path
+) -> None:
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "customers.csv").write_text("ava@example.org,Ava\n" * 100)
+    mixed = tmp_path / "mixed"
+    frame(spark, rows(3), LOOSE).coalesce(1).write.parquet(str(mixed))
+    (whole,) = mixed.glob("*.parquet")
+    (mixed / "part-damaged.parquet").write_bytes(whole.read_bytes()[:-100])
+    for uri in (str(tmp_path / "text"), str(mixed), "nope://bucket/raw", "s3a:///raw"):
+        with pytest.raises(InputError, match=f"^the extract '{uri}' cannot be read as Parquet: ") as caught:
+            build_audience(spark, settings, uri, NOW.isoformat(), False)
+        assert "--extract s3a://BUCKET/FOLDER" in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert "ava@" not in str(caught.value)
     assert builds.pointer.find() is None

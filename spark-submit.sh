@@ -42,6 +42,9 @@ if [ -z "${CARILLON_CONF_DIR:-}" ] && [ ! -f "$home/conf/environments/$environme
     fail "no environment '$environment' in conf/environments; there are: $(environments)"
 fi
 case "$deploy_mode" in client | cluster) ;; *) fail "DEPLOY_MODE is '$deploy_mode'; allowed: client, cluster" ;; esac
+case "$master+$deploy_mode" in
+    spark://*+cluster) fail "Spark standalone runs no Python driver on the cluster: set DEPLOY_MODE=client, or MASTER to yarn or k8s://…" ;;
+esac
 
 python="${PYSPARK_DRIVER_PYTHON:-${PYSPARK_PYTHON:-}}"
 if [ -z "$python" ]; then
@@ -103,9 +106,14 @@ fi
 printf '%q ' "${command[@]}" >&2
 printf '\n' >&2
 
-export PYSPARK_PYTHON="${PYSPARK_PYTHON:-$python}" PYSPARK_DRIVER_PYTHON="${PYSPARK_DRIVER_PYTHON:-$python}"
-# The driver imports the rooms from the checkout, wherever this was called from; local workers inherit it.
-export PYTHONPATH="$home${PYTHONPATH:+:$PYTHONPATH}"
+# A driver on the cluster has neither this machine's Python nor the checkout, and Spark would hand it their paths.
+case "$master+$deploy_mode" in
+    local*+* | *+client)
+        export PYSPARK_PYTHON="${PYSPARK_PYTHON:-$python}" PYSPARK_DRIVER_PYTHON="${PYSPARK_DRIVER_PYTHON:-$python}"
+        # The driver imports the rooms from the checkout, wherever this was called from; local workers inherit it.
+        export PYTHONPATH="$home${PYTHONPATH:+:$PYTHONPATH}"
+        ;;
+esac
 export SPARK_HOME="$spark_home"
 # A local driver is told of its logging by a Java option: a folder of files on its class path would bar the class archive.
 case "$master" in local*) ;; *) export SPARK_CONF_DIR="${SPARK_CONF_DIR:-$home/conf/logging}" ;; esac

@@ -113,6 +113,42 @@ def test_the_command_is_printed_and_replaces_the_shell(cache: Path, tmp_path: Pa
     assert f"{spark} --master" in errors
 
 
+@pytest.mark.parametrize(
+    ("master", "deploy_mode", "is_here"),
+    [("local[2]", "client", True), ("yarn", "client", True), ("yarn", "cluster", False)],
+)
+def test_a_driver_on_the_cluster_is_not_given_a_python_of_this_machine(
+    cache: Path, tmp_path: Path, master: str, deploy_mode: str, is_here: bool
+) -> None:
+    spark = tmp_path / "spark" / "bin" / "spark-submit"
+    spark.parent.mkdir(parents=True)
+    spark.write_text('#!/bin/sh\necho "${PYSPARK_PYTHON-}|${PYSPARK_DRIVER_PYTHON-}|${PYTHONPATH-}"\n')
+    spark.chmod(0o755)
+    variables = {
+        "CARILLON_CACHE": str(cache),
+        "SPARK_HOME": str(tmp_path / "spark"),
+        "MASTER": master,
+        "DEPLOY_MODE": deploy_mode,
+    }
+    done = subprocess.run(
+        [str(HOME / "spark-submit.sh"), "send_triggered"],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **variables},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.strip().split("|")
+    if is_here:
+        assert told[0] == told[1] != ""
+        assert told[2] == str(HOME)
+    else:
+        assert told == ["", "", ""]
+    # What somebody has set for the cluster stays.
+    assert submit("send_triggered", variables={**variables, "PYSPARK_PYTHON": sys.executable}).stdout.startswith(
+        f"{sys.executable}|"
+    )
+
+
 def test_rooms_are_zipped_for_a_cluster(cache: Path, tmp_path: Path) -> None:
     import zipfile
 
@@ -143,6 +179,11 @@ def test_rooms_are_zipped_for_a_cluster(cache: Path, tmp_path: Path) -> None:
         (("send_triggered", "more"), {}, "a second job, more"),
         (("send_triggered",), {"DEPLOY_MODE": "remote"}, "allowed: client, cluster"),
         (("send_triggered",), {"MASTER": "k8s://h"}, "set CARILLON_IMAGE"),
+        (
+            ("send_triggered",),
+            {"MASTER": "spark://h:7077", "DEPLOY_MODE": "cluster"},
+            "Spark standalone runs no Python driver on the cluster: set DEPLOY_MODE=client",
+        ),
     ],
 )
 def test_mistakes_are_one_line(

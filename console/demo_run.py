@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.demo_children import Children
+from console.demo_lock import alone_in
 from console.demo_summary import show, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from conf import Settings
 
@@ -31,6 +32,8 @@ RUN_ID = "demo-1"
 #: Up to this audience a job lasts for seconds, and the JVM's optimising compiler costs more than it gives.
 SHORT_CUSTOMERS = 50_000
 SHORT_OPTIONS = "--driver-java-options -XX:TieredStopAtLevel=1"
+#: What spark-submit.sh reads from the shell and would take the jobs to another cluster, Spark or environment.
+_ELSEWHERE = ("MASTER", "DEPLOY_MODE", "SPARK_HOME", "CARILLON_ENV")
 #: What the demo makes; nothing else in the output folder is touched.
 OUTPUTS = ("messages", "logs", "summary.json")
 
@@ -49,12 +52,13 @@ class DemoRun:
         import conf
         from embedded.servers import EmbeddedServers
 
-        self._clean()
         with ExitStack() as stack:
+            stack.enter_context(alone_in(self.out))
+            self._clean()
             with self._step("Kafka broker and S3 endpoint") as note:
                 servers = stack.enter_context(EmbeddedServers())
                 note.append(f"{servers.kafka.bootstrap_servers}, {servers.s3.endpoint_url}")
-            environment = {**os.environ, **servers.environment()}
+            environment = job_environment(os.environ, servers.environment())
             settings = conf.load("local", environ=environment)
             if self.customers <= SHORT_CUSTOMERS:
                 environment["SPARK_SUBMIT_OPTIONS"] = SHORT_OPTIONS
@@ -141,13 +145,17 @@ class DemoRun:
         )
 
     def _clean(self) -> None:
-        self.out.mkdir(parents=True, exist_ok=True)
         for name in OUTPUTS:
             path = self.out / name
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+
+
+def job_environment(inherited: Mapping[str, str], servers: Mapping[str, str]) -> dict[str, str]:
+    """What the jobs and the sender are given: the demo's own servers, and nothing that would submit them elsewhere."""
+    return {**{name: inherited[name] for name in inherited if name not in _ELSEWHERE}, **servers}
 
 
 def filesystem(settings: Settings) -> Any:

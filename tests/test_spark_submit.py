@@ -144,9 +144,9 @@ def test_a_driver_on_the_cluster_is_not_given_a_python_of_this_machine(
     else:
         assert told == ["", "", ""]
     # What somebody has set for the cluster stays.
-    assert submit("send_triggered", variables={**variables, "PYSPARK_PYTHON": sys.executable}).stdout.startswith(
-        f"{sys.executable}|"
-    )
+    assert submit(
+        "send_triggered", variables={**variables, "PYSPARK_PYTHON": sys.executable}
+    ).stdout.startswith(f"{sys.executable}|")
 
 
 def test_rooms_are_zipped_for_a_cluster(cache: Path, tmp_path: Path) -> None:

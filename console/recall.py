@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,7 +69,7 @@ def recall(
             "`carillon publish` makes active"
         )
     # After the recall, which is urgent.
-    _tell_what_goes_on(settings, campaign, unfinished)
+    _tell_what_goes_on(settings, campaign, chosen, unfinished)
 
 
 def _tell_recipients(
@@ -93,16 +93,20 @@ def _tell_recipients(
     print(f"{len(lines):,} messages of {len(versions)} versions")
 
 
-def _tell_what_goes_on(settings: Settings, campaign: str, unfinished: Sequence[str]) -> None:
-    """The runs that will publish more, and the messages that wait, of any version: they get the one active then."""
+def _tell_what_goes_on(
+    settings: Settings, campaign: str, versions: Collection[str], unfinished: Sequence[str]
+) -> None:
+    """The runs that will publish more of these versions, and the messages that wait for it, in the version of their
+    run."""
     from datetime import datetime, timezone
 
     from pipelines.edges.control import RunControl
+    from pipelines.edges.manifests import ManifestStore
     from pipelines.edges.objects import ObjectStore
     from pipelines.edges.status import StatusReader
     from pipelines.edges.tables import Tables
     from pipelines.edges.waiting import waiting_by_run
-    from pipelines.runs import run_name, run_pipeline
+    from pipelines.runs import INCARNATION, UNIT, run_name, run_pipeline
 
     objects, tables = ObjectStore(settings.lake), Tables(settings.lake)
     if unfinished:
@@ -115,13 +119,17 @@ def _tell_what_goes_on(settings: Settings, campaign: str, unfinished: Sequence[s
     for pipeline, waits in sorted(waiting_by_run(tables).items()):
         if not pipeline.startswith(run_pipeline(campaign, "")):
             continue
+        pinned = ManifestStore(objects).find(f"{pipeline}/{INCARNATION}", UNIT)
+        if pinned is None or pinned.campaigns.get(campaign) not in versions:
+            continue
+        name = run_name(pipeline)
         is_cancelled = RunControl(objects, pipeline).wanted() == "cancel"
         becomes = (
-            "recorded as cancelled" if is_cancelled else "rendered with the version that is active then,"
+            "recorded as cancelled" if is_cancelled else "rendered in the version that its run began with,"
         )
         print(
-            f"run {run_name(pipeline)}: {waits.count:,} messages wait, until {waits.until:%Y-%m-%dT%H:%M:%S}; each "
-            f"is {becomes} when it is due"
+            f"run {name}: {waits.count:,} messages wait, until {waits.until:%Y-%m-%dT%H:%M:%S}; each is {becomes} when "
+            "it is due" + ("" if is_cancelled else f"; `carillon cancel {name}` stops them")
         )
 
 

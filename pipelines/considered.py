@@ -118,3 +118,11 @@ class Considered:
             for named, count in found.items()
             for channel in ([named] if named is not None else self.scope.channels)
         ]
+
+
+def campaigns_of(candidates: pa.Table | Considered, campaigns: list[Campaign]) -> list[Campaign]:
+    """Those of the campaigns that candidates are of; of a run, which pins its own alone, all."""
+    if isinstance(candidates, Considered):
+        return campaigns
+    named = set(pc.unique(candidates["campaign_id"]).to_pylist())
+    return [campaign for campaign in campaigns if campaign.campaign_id in named]

@@ -16,13 +16,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from conf import Settings
 from pipelines.books import Books
 from pipelines.campaigns import Campaign
-from pipelines.considered import Considered
+from pipelines.considered import Considered, campaigns_of
 from pipelines.decide import Unit, decide
 from pipelines.decide.frames import Finish, decide_frame
 from pipelines.decided import Decided, counted
@@ -81,7 +80,7 @@ class Recorder:
         given = work.candidates
         candidates = given if isinstance(given, Considered) else given.toArrow()
         # An epoch pins every active campaign; only those that its candidates are of make it wait for its turn.
-        needs_turn = asked_by(_among(candidates, campaigns), self.settings.decide).is_anything
+        needs_turn = asked_by(campaigns_of(candidates, campaigns), self.settings.decide).is_anything
         rated = rated_among(candidates, campaigns)
         made: Decided | DataFrame | None = None
         # Many candidates are counted by Spark beside all else.
@@ -256,14 +255,6 @@ class Recorder:
     def decisions(self, manifest: Manifest) -> DataFrame:
         """The ledger's rows of one unit of this pipeline."""
         return unit_rows(self.lake, manifest)
-
-
-def _among(candidates: pa.Table | Considered, campaigns: list[Campaign]) -> list[Campaign]:
-    """The campaigns that candidates are of."""
-    if isinstance(candidates, Considered):
-        return campaigns
-    named = set(pc.unique(candidates["campaign_id"]).to_pylist())
-    return [campaign for campaign in campaigns if campaign.campaign_id in named]
 
 
 def _count(candidates: pa.Table | Considered) -> list[dict[str, Any]]:

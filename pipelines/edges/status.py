@@ -143,6 +143,8 @@ class StatusReader:
 
     def _run(self, name: str, pipeline: str, alive: set[str], waiting: Mapping[str, Waiting]) -> RunStatus:
         found, waits = self._as_run(name, pipeline, alive), waiting.get(pipeline)
+        if found.wanted == "pause":
+            found = replace(found, fuse=RunControl(self._objects, pipeline).blown())
         return replace(found, waiting=waits.count, waits_until=waits.until.isoformat()) if waits else found
 
     def _as_run(self, name: str, pipeline: str, alive: set[str]) -> RunStatus:
@@ -171,7 +173,6 @@ class StatusReader:
             failed=0,
             rate=advance.rate if moves else None,
             eta_s=advance.eta_s if moves else None,
-            fuse=control.blown() if wanted == "pause" else None,
         )
 
     def _stream(self, name: str, is_alive: bool) -> StreamStatus:

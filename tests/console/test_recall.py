@@ -45,7 +45,7 @@ def test_what_runs_have_not_published_yet_is_told(
         f"{version}  sms: 2 messages decided to be sent",
         "3 messages of 1 versions",
         f"run {run} has not ended (unfinished): 20 of 40 messages published so far; `carillon cancel {run}` stops it",
-        f"{waits}rendered with the version that is active then, when it is due",
+        f"{waits}rendered in the version that its run began with, when it is due; `carillon cancel {run}` stops them",
     ]
     rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     told = {row["message_id"]: row["is_under_way"] for row in rows}

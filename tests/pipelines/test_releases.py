@@ -47,7 +47,9 @@ def released(spark: SparkSession, holds: list[Row], most: int, *campaigns: Campa
     pinned = {one.campaign_id: digest for digest, one in versions.items()}
     manifest = Manifest(OWNER, 0, NOW.isoformat(), 0, NOW.isoformat(), 0, 0, 2, pinned)
     rows = frame(spark, holds, HOLDS.schema())
-    candidates = make_release_work(rows, most, spark, manifest, versions, NO_RULES).candidates
+    candidates = make_release_work(
+        rows, most, spark, manifest, versions, NO_RULES, versions.__getitem__
+    ).candidates
     assert isinstance(candidates, DataFrame)
     return candidates.toArrow()
 

@@ -1,4 +1,5 @@
-"""Run the README's commands as a stranger would: a clean clone in another directory, one block after the other.
+"""Run the README's commands as a stranger would, in this checkout, which `.ci/run` has cloned: one block after the
+other.
 
 Invariant: every fenced `sh` block is run as it stands, and one that fails fails CI. `make test` is left out, because CI
 runs it on its own; `make dev` stays up in the background, and what it prints is the environment of the blocks after it.
@@ -12,7 +13,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -29,11 +29,11 @@ def commands() -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line.strip()]
 
 
-def start_servers(clone: Path, environment: dict[str, str]) -> tuple[subprocess.Popen[str], dict[str, str]]:
+def start_servers(environment: dict[str, str]) -> tuple[subprocess.Popen[str], dict[str, str]]:
     """The servers, and the environment with what they printed."""
     process = subprocess.Popen(
         shlex.split(SERVERS),
-        cwd=clone,
+        cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -58,27 +58,24 @@ def start_servers(clone: Path, environment: dict[str, str]) -> tuple[subprocess.
 def main() -> int:
     environment = {k: v for k, v in os.environ.items() if not (k.startswith("CARILLON_") and "__" in k)}
     servers: subprocess.Popen[str] | None = None
-    with tempfile.TemporaryDirectory(prefix="carillon-readme-") as folder:
-        clone = Path(folder) / "carillon"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        try:
-            for command in commands():
-                if command in RUN_BY_CI:
-                    continue
-                print(f"\n$ {command}", flush=True)
-                began = time.monotonic()
-                if command == SERVERS:
-                    servers, environment = start_servers(clone, environment)
-                    continue
-                # A login shell's word splitting, as when a person pastes the line.
-                code = subprocess.run(["bash", "-c", command], cwd=clone, env=environment).returncode
-                print(f"-> exit code {code}, {time.monotonic() - began:.0f} s", flush=True)
-                if code != 0:
-                    return 1
-        finally:
-            if servers is not None:
-                os.killpg(servers.pid, signal.SIGTERM)
-                servers.wait(timeout=60)
+    try:
+        for command in commands():
+            if command in RUN_BY_CI:
+                continue
+            print(f"\n$ {command}", flush=True)
+            began = time.monotonic()
+            if command == SERVERS:
+                servers, environment = start_servers(environment)
+                continue
+            # A login shell's word splitting, as when a person pastes the line.
+            code = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment).returncode
+            print(f"-> exit code {code}, {time.monotonic() - began:.0f} s", flush=True)
+            if code != 0:
+                return 1
+    finally:
+        if servers is not None:
+            os.killpg(servers.pid, signal.SIGTERM)
+            servers.wait(timeout=60)
     return 0
 
 

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 
 import conf
 from jobs import _door
+from jobs._servers import ask_s3
 from jobs._session import open_session
 from pipelines.edges.promotion import build_audience
 
@@ -54,6 +55,7 @@ def _fault_of(uri: str) -> str | None:
 
 def build(arguments: argparse.Namespace) -> None:
     settings = conf.load(arguments.env)
+    ask_s3(settings)
     spark = open_session("build-audience", settings)
     try:
         snapshot = build_audience(

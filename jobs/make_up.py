@@ -8,6 +8,7 @@ import sys
 
 import conf
 from jobs import _door
+from jobs._servers import ask_both
 from jobs._session import open_session
 from pipelines.edges.makeup import make_up
 
@@ -28,6 +29,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 def make_up_run(arguments: argparse.Namespace) -> None:
     settings = conf.load(arguments.env)
+    ask_both(settings)
     spark = open_session("make-up", settings)
     try:
         print(json.dumps(make_up(spark, settings, arguments.run, _door.say)), flush=True)

@@ -8,6 +8,7 @@ import sys
 
 import conf
 from jobs import _door
+from jobs._servers import ask_both
 from jobs._session import open_session
 from pipelines.edges.scheduled import run_campaign
 
@@ -26,6 +27,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 def send_campaign(arguments: argparse.Namespace) -> None:
     settings = conf.load(arguments.env)
+    ask_both(settings)
     spark = open_session("send-campaign", settings)
     try:
         result = run_campaign(spark, settings, arguments.campaign, arguments.run_id, _door.say)

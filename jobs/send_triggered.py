@@ -8,6 +8,7 @@ import sys
 
 import conf
 from jobs import _door, _stopping
+from jobs._servers import ask_both
 from jobs._session import open_session
 from pipelines.edges.stream import TriggeredStream
 
@@ -23,6 +24,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 def send_triggered(arguments: argparse.Namespace) -> None:
     settings = conf.load(arguments.env)
+    ask_both(settings)
     spark = open_session("send-triggered", settings)
     try:
         stopping = _stopping.listen(spark)

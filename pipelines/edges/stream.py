@@ -27,7 +27,6 @@ from pipelines.edges.ledger import LEDGER
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.memory import Memory
 from pipelines.edges.objects import ObjectStore
-from pipelines.edges.progress import count_partitions
 from pipelines.edges.recovery import find_unfinished, finish
 from pipelines.edges.releasing import HoldReleaser
 from pipelines.edges.tables import Tables
@@ -85,11 +84,7 @@ class TriggeredStream:
             pass
 
     def _start(self, available_now: bool) -> StreamingQuery:
-        # Asked here, where it takes seconds: Spark's source and S3A go on asking for minutes.
-        objects = ObjectStore(self._settings.lake)
-        objects.list("pointers/")
-        count_partitions(self._settings.kafka.librdkafka())
-        checkpoint = self._take_over(objects)
+        checkpoint = self._take_over(ObjectStore(self._settings.lake))
         waiting = find_bounds(self._settings.kafka.librdkafka(), (TRIGGERS.topic, EVENTS.topic))
         self._backlog = Backlog(waiting, checkpoint.reached)
         stream = self._settings.stream

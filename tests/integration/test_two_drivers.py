@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from embedded.faulty_s3 import Fault, FaultyS3
 from embedded.servers import EmbeddedServers
 
-COMMITS = 40
+COMMITS = 20
 DRIVERS = ("stream", "campaign")
 # A PUT to S3 in the same region takes about this long; moto answers in 3 ms.
 PUT_DELAY_S = 0.05

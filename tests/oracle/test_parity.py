@@ -19,7 +19,7 @@ from tests.oracle.test_day import recorded
 from tests.oracle.world import HOUSE, MOMENTS, Record, Shop
 from tests.pipelines.edges.workspace import Workspace
 
-CUSTOMERS, EPOCHS = 600, 6
+CUSTOMERS, EPOCHS = 600, 4
 TOPICS = ("campaign.triggers", "customer.events")
 #: Events that change what is decided of the customer from then on.
 CHANGING = ("consent.changed", "customer.suppressed", "customer.erased", "order.refunded", "customer.left")

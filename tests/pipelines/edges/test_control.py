@@ -22,8 +22,8 @@ from tests.pipelines.edges.workspace import Workspace, people
 from tests.topics import is_empty
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
-# So many transactions of two that a run outlasts the second that a task may take to see an order.
-PEOPLE = 3_000
+# So many that a run outlasts the second that a task may take to see an order, and as many as show what is counted.
+PEOPLE, FEW = 3_000, 60
 
 
 class Scene(Workspace):
@@ -46,7 +46,7 @@ class Scene(Workspace):
 def scene(spark: SparkSession, settings: Settings) -> Iterator[Scene]:
     made = Scene(spark, settings)
     made.set_transaction(2)
-    made.promote(people(*[f"c-{number}" for number in range(PEOPLE)]))
+    made.promote(people(*[f"c-{number}" for number in range(FEW)]))
     made.publish(scheduled_campaign(channels=["sms"]))
     yield made
     # A run that a failed test has left paused would keep the executors from every later test.
@@ -94,6 +94,7 @@ def die_before(step: str, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_run_is_paused_in_its_middle_goes_on_and_is_cancelled(scene: Scene) -> None:
+    scene.promote(people(*[f"c-{number}" for number in range(PEOPLE)]))
     # As slow as can be, and seen early: a task looks for orders once a second.
     scene.set_transaction(1)
     running = Running(scene)
@@ -137,7 +138,7 @@ def test_a_cancelled_run_that_is_killed_ends_cancelled(
         scene.objects.delete(f"control/{scene.pipeline}/cancel")
         scene.set_transaction(7)
     result = scene.go()
-    assert (result["state"], sms(result)["excluded"]) == ("cancelled", {"cancelled_run": PEOPLE})
+    assert (result["state"], sms(result)["excluded"]) == ("cancelled", {"cancelled_run": FEW})
     assert not scene.messages()
     scene.check()
 
@@ -154,19 +155,19 @@ def test_a_paused_run_that_was_killed_stays_paused_until_it_is_resumed(
     assert not scene.messages()
     scene.control.resume()
     result = running.wait()
-    assert (result["state"], sms(result)["published"]) == ("finished", PEOPLE)
+    assert (result["state"], sms(result)["published"]) == ("finished", FEW)
     plan = PlanStore(scene.objects).find(f"{scene.pipeline}/run", 0)
     assert plan is not None
-    assert (plan.messages, plan.messages_per_transaction) == (PEOPLE, 2)
+    assert (plan.messages, plan.messages_per_transaction) == (FEW, 2)
     scene.check()
 
 
 def test_a_resumed_run_counts_its_chunks_as_it_began(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The size of a transaction was changed between a kill and the next start."""
     die_before("pipelines.edges.manifests.ManifestStore.finish", scene, monkeypatch)
-    assert scene.messages().total() == PEOPLE
+    assert scene.messages().total() == FEW
     scene.set_transaction(1)
-    assert sms(scene.go())["published"] == PEOPLE
+    assert sms(scene.go())["published"] == FEW
     scene.check()
 
 
@@ -197,6 +198,7 @@ def test_wishes_and_how_often_they_are_looked_at(
 
 def test_a_run_tells_how_far_it_is(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.edges.heartbeat.BEAT_EVERY_S", 0.2)
+    scene.promote(people(*[f"c-{number}" for number in range(PEOPLE)]))
     lines: list[str] = []
     scene.control.pause()
     begun = threading.Thread(

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+import pyarrow as pa
 from confluent_kafka import Producer
+from deltalake import write_deltalake
 from pyspark.sql import DataFrame, SparkSession
 
 from conf import Settings
@@ -21,7 +23,7 @@ from pipelines.edges.objects import ObjectStore
 from pipelines.edges.stream import TriggeredStream
 from schemas.channels import CHANNELS
 from schemas.tables import table
-from tests.builders import NOW, Row, as_json, audience_row, frame
+from tests.builders import NOW, Row, as_json, audience_row
 from tests.topics import read_committed
 
 TRIGGERS, EVENTS, LETTERS = "campaign.triggers", "customer.events", "campaign.dead-letters"
@@ -44,12 +46,13 @@ class Workspace:
 
     def promote(self, rows: Iterable[Row]) -> int:
         """Make the rows the audience; returns its version."""
-        audience = table("audience")
-        self.lake.ensure(audience)
-        made = frame(self.spark, rows, audience.schema())
-        self.lake.replace(audience, made)
+        audience, lake = table("audience"), self.settings.lake
+        made = pa.Table.from_pylist(list(rows), schema=audience.arrow_schema())
+        write_deltalake(
+            lake.delta_uri(audience.name), made, mode="overwrite", storage_options=lake.object_store()
+        )
         version = self.lake.version(audience)
-        AudiencePointer(self.objects).promote(Snapshot(version, NOW.isoformat(), made.count(), "test"))
+        AudiencePointer(self.objects).promote(Snapshot(version, NOW.isoformat(), made.num_rows, "test"))
         return version
 
     def publish(self, *campaigns: Campaign) -> list[str]:
@@ -115,8 +118,9 @@ class Workspace:
         stopped = ledger.where("stage = 'render'").select("message_id")
         left = sent.select("message_id").join(stopped, on="message_id", how="left_anti")
         ids = [row.message_id for row in left.collect()]
-        assert self.messages() == Counter(ids)
-        assert all(count == 1 for count in self.messages().values())
+        messages = self.messages()
+        assert messages == Counter(ids)
+        assert all(count == 1 for count in messages.values())
 
 
 def people(*ids: str, **changes: Any) -> list[Row]:

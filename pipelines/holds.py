@@ -39,26 +39,18 @@ class Paused(NamedTuple):
 OPENED_FROM = (
     "decision_id",
     "decided_at",
-    "pipeline",
     *(name for name in HOLDS.column_names if name in table("ledger").column_names),
 )
 
 
-def open_rows(held: pa.Table, owner: str, again: pa.Table | None = None) -> pa.Table:
-    """The holds of decisions to hold, given as rows of the ledger with `OPENED_FROM`. Grain: one row per hold. `again`:
-    the candidates, where some of them are holds, which stay those of their run."""
-    # The ledger's strings come as views from the engine that reads it, which Arrow does not compare.
-    source, pipeline = (held[name].cast(pa.string()) for name in ("source", "pipeline"))
-    run = pc.if_else(pc.equal(source, "run"), pipeline, pa.scalar(None, pa.string()))
-    if again is not None:
-        run = again["run"].take(pc.index_in(held["message_id"], value_set=again["message_id"]))
+def open_rows(held: pa.Table, owner: str) -> pa.Table:
+    """The holds of decisions to hold, given as rows of the ledger with `OPENED_FROM`. Grain: one row per hold."""
     made = {
         "hold_id": held["decision_id"],
         "owner": owner,
         "state": "open",
         "due_date": held["due_at"].cast(pa.date32()),
         "held_at": held["decided_at"],
-        "run": run,
     }
     return _rows(held, made, OPENED_FROM)
 

@@ -239,7 +239,7 @@ class Recorder:
         if closed is None and not decided.has_held():
             return
         if decided.is_few:
-            opened = open_rows(decided.held(), self.owner, closed)
+            opened = open_rows(decided.held(), self.owner)
             parts = [opened] if closed is None else [opened, closed_rows(closed, self.owner)]
             self._append(HOLDS, pa.concat_tables(parts), self.app_id, unit)
         else:

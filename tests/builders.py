@@ -172,6 +172,7 @@ def candidate_row(**changes: Any) -> Row:
         "has_turn": None,
         "outside_of": None,
         "rate_free_at": None,
+        "run": None,
     }
     return _changed(row, changes)
 
@@ -205,6 +206,7 @@ def ledger_row(**changes: Any) -> Row:
         "category": None,
         "decided_at": NOW,
         "data": "{}",
+        "run": None,
         "decided_date": NOW.date(),
     }
     return _changed(row, changes)

@@ -98,6 +98,12 @@ def _variant(rows: Rows) -> pa.Array:
     return assign_variants(variants, rows.column("campaign_id"), rows.column("customer_id"))
 
 
+def _run(rows: Rows, pipeline: str) -> pa.Array:
+    """The run that each message is of: the one whose hold it was, else the one that decides."""
+    holder = pc.coalesce(rows.column("run"), pa.scalar(pipeline))
+    return pc.if_else(pc.equal(rows.column("source"), "run"), holder, pa.scalar(None, pa.string()))
+
+
 def _to_ledger(rows: Rows, unit: Unit, reason: pa.Array, due_at: pa.Array, gates: pa.Array) -> pa.Table:
     held = pc.is_in(reason, value_set=pa.array(codes_of("held")))
     decided = pc.if_else(pc.is_null(reason), "sent", pc.if_else(held, "held", "excluded"))
@@ -117,6 +123,7 @@ def _to_ledger(rows: Rows, unit: Unit, reason: pa.Array, due_at: pa.Array, gates
         "decided_date": unit.clock.date(),
         "priority": rows.rule("priority"),
         "category": rows.rule("category"),
+        "run": _run(rows, unit.pipeline),
     }
     columns = []
     for field in STAGED:

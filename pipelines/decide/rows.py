@@ -25,7 +25,8 @@ Policy = Mapping[str, Any]
 #: for re-entry rules and for caps (`pipelines.history`). is_due: the row is a hold that has fallen due, whose delay is
 #: served; all else is judged anew. has_turn: such a hold has waited for its place in the delivery rate, and comes in
 #: time to take it. outside_of: the clause of the audience rule that the customer fails, null for members. rate_free_at:
-#: from when on the campaign's delivery rate has room beside what is held already; null: at once.
+#: from when on the campaign's delivery rate has room beside what is held already; null: at once. run: the pipeline of
+#: the run whose hold it is.
 #: turn: the row's place among those that the delivery rate spaces.
 JOINED: dict[str, str] = {
     "policy": "string",
@@ -41,6 +42,7 @@ JOINED: dict[str, str] = {
     "has_turn": "boolean",
     "outside_of": "string",
     "rate_free_at": "timestamp",
+    "run": "string",
 }
 #: What decisions read of a customer; a run hands over no more than this.
 CUSTOMER_FIELDS = (

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.edges.tables import Tables, conformed
-from schemas.tables import table
+from pipelines.edges.tables import Tables
+from schemas.tables import conformed, table
 
 AUDIENCE = table("audience")
 #: Who is not in the snapshot is null, and with it every field; so is a column that the snapshot is older than.

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.edges.tables import Tables, conformed
-from schemas.tables import Table, table
+from pipelines.edges.tables import Tables
+from schemas.tables import Table, conformed, table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

@@ -16,7 +16,7 @@ from schemas.tables import table
 _LEDGER = table("ledger")
 _LINE = "campaign_id, channel, decision, reason"
 #: Of what is sent, or was to be: by which run, so that it can be asked whether that has ended.
-_RUN = "CASE WHEN (decision = 'sent' OR stage = 'render') AND pipeline LIKE 'run-%' THEN pipeline END"
+_SENDER = "CASE WHEN (decision = 'sent' OR stage = 'render') AND pipeline LIKE 'run-%' THEN pipeline END"
 
 
 def count_campaign(tables: Tables, campaign_id: str) -> list[dict[str, Any]]:
@@ -29,19 +29,23 @@ def count_run(tables: Tables, run: str) -> list[dict[str, Any]]:
     campaign_id, slash, run_id = run.partition("/")
     if not slash:
         return _count(tables, f"pipeline = {literal(run)}")
-    # What waits for a run is decided by the pipeline that releases holds; a make-up run is a run of its own.
+    pipeline = literal(run_pipeline(campaign_id, run_id))
+    # Older rows do not say of which run they are: what was released counts for the first one of its name.
     released = (
         f"source = 'run' AND source_id = {literal(run_id)} AND campaign_id = {literal(campaign_id)} "
         "AND pipeline NOT LIKE 'run-%'"
     )
-    return _count(tables, f"(pipeline = {literal(run_pipeline(campaign_id, run_id))} OR ({released}))")
+    older = f"pipeline = {pipeline} OR ({released})"
+    if not tables.has_column(_LEDGER, "run"):
+        return _count(tables, f"({older})")
+    return _count(tables, f"(run = {pipeline} OR (run IS NULL AND ({older})))")
 
 
 def _count(tables: Tables, where: str) -> list[dict[str, Any]]:
     line = f"stage, {_LINE}"
     counted = tables.query(
         _LEDGER,
-        f'SELECT {line}, {_RUN} AS run, count(*) AS "count" FROM t WHERE {where} GROUP BY {line}, {_RUN}',
+        f'SELECT {line}, {_SENDER} AS run, count(*) AS "count" FROM t WHERE {where} GROUP BY {line}, {_SENDER}',
     )
     return [*counted, *(_ended(tables, where) if any(row["decision"] == "held" for row in counted) else ())]
 

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.edges.tables import Tables, conformed
+from pipelines.edges.tables import Tables
 from pipelines.suppression import SUPPRESSIONS, standing, suppressed_value
+from schemas.tables import conformed
 
 
 class Standing(NamedTuple):

@@ -196,6 +196,11 @@ class Tables:
         last = None if opened is None else opened.transaction_version(f"{app_id}/{table.name}")
         return -1 if last is None else last
 
+    def has_column(self, table: Table, name: str) -> bool:
+        """Whether the newest version has it: one that was declared since is added by the next driver."""
+        opened = self.newest(table)
+        return opened is not None and name in {field.name for field in opened.schema().fields}
+
     def version(self, table: Table) -> int:
         """The newest version; -1 when the table is not there."""
         opened = self.newest(table)
@@ -250,19 +255,6 @@ def explained(lake: Lake, table: Table) -> Iterator[None]:
             f"the table '{table.name}' in {lake.root} cannot be used: {one_line(error)}. "
             "Check lake.endpoint_url, lake.root and the credentials."
         ) from None
-
-
-def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The rows in the columns of a `read_schema`; one that a file or a version is older than is null."""
-    import pyarrow as pa
-
-    columns = [
-        rows[field.name].cast(field.type)
-        if field.name in rows.column_names
-        else pa.nulls(rows.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
 
 
 def literal(text: str) -> str:

@@ -34,11 +34,7 @@ class Waiting:
 
 def waiting_by_run(tables: Tables) -> dict[str, Waiting]:
     """Those of each run of which any wait, by its pipeline. Raises `ServerError` when S3 does not answer."""
-    opened = tables.newest(HOLDS)
-    if opened is None:
-        return {}
-    # No driver has opened the table yet since the column was declared.
-    run = "run" if "run" in {field.name for field in opened.schema().fields} else "CAST(NULL AS VARCHAR)"
+    run = "run" if tables.has_column(HOLDS, "run") else "CAST(NULL AS VARCHAR)"
     found: dict[str, Waiting] = {}
     for row in tables.query(HOLDS, _QUESTION.format(run=run)):
         pipeline = row["run"] or run_pipeline(row["campaign_id"], row["source_id"])

@@ -1,7 +1,7 @@
 """The Delta tables of the lake, in the order of the flow; one module declares each."""
 
 from schemas.tables import audience, cancellations, consents, holds, ledger, suppressions
-from schemas.tables.table import Column, Table
+from schemas.tables.table import Column, Table, conformed
 
 TABLES: tuple[Table, ...] = (
     audience.TABLE,
@@ -12,7 +12,7 @@ TABLES: tuple[Table, ...] = (
     holds.TABLE,
 )
 
-__all__ = ["TABLES", "Column", "Table", "table"]
+__all__ = ["TABLES", "Column", "Table", "conformed", "table"]
 
 
 def table(name: str) -> Table:

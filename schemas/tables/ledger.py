@@ -59,6 +59,11 @@ TABLE = Table(
         ),
         Column("decided_at", "timestamp", "The pinned clock of the epoch or run.", is_nullable=False),
         Column("data", "string", "The trigger's data or the event's properties, as JSON."),
+        Column(
+            "run",
+            "string",
+            "The pipeline of the run that it is of, also after a wait; null for others, and in older rows.",
+        ),
         Column("decided_date", "date", "The UTC date of decided_at.", is_nullable=False),
     ),
     partition_by=("decided_date",),

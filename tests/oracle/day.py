@@ -127,6 +127,7 @@ class Day:
             "is_due": None,
             "outside_of": None,
             "rate_free_at": None,
+            "run": None,
         }
 
     def _ended(self, events: list[tuple[str, Row]], now: datetime) -> list[Row]:

@@ -193,6 +193,7 @@ def scenarios(draw: st.DrawFn, number: int) -> Scenario:
             "campaign_status": campaign.status if campaign else None,
             "consent_topic": campaign.topic if campaign else None,
             "rate_free_at": free,
+            "run": None,
         }
         for channel in campaign.channels if campaign else (None,):
             own = {

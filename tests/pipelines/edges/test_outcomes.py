@@ -67,3 +67,21 @@ def test_what_waited_counts_as_it_ended(tables: Tables) -> None:
     assert ends(count_campaign(tables, "letter")) == {**of_run, ("sent", None): 4}
     assert ends(count_run(tables, "triggered-releases"))["sent", None] == 2
     assert count_run(tables, "letter/9") == []
+
+
+def test_what_a_make_up_run_has_held_counts_for_it(tables: Tables) -> None:
+    first, again = "run-letter-7", "run-letter-7.make-up"
+    rows = [
+        decided(1, "sent", run=first),
+        decided(2, "held", "held_rate", run=first),
+        decided(2, "sent", hours=1, run=first),
+        decided(1, "held", "held_rate", hours=20, pipeline=again, run=again),
+        decided(2, "held", "held_rate", hours=20, pipeline=again, run=again),
+        decided(2, "excluded", "no_consent", hours=30, run=again),
+    ]
+    tables.append(LEDGER, pa.Table.from_pylist(rows, LEDGER.arrow_schema()))
+    assert ends(count_run(tables, "letter/7")) == {("sent", None): 2}
+    assert ends(count_run(tables, "letter/7.make-up")) == {
+        ("held", "held_rate"): 1,
+        ("excluded", "no_consent"): 1,
+    }

@@ -31,9 +31,6 @@ class Paused(NamedTuple):
     runs: Sequence[str] = ()
     campaigns: Mapping[str, str | None] = MappingProxyType({})
 
-    def __bool__(self) -> bool:
-        return bool(self.runs or self.campaigns)
-
 
 #: What a hold keeps of its decision.
 OPENED_FROM = (
@@ -103,13 +100,13 @@ def run_of_hold() -> Column:
     return F.when(F.col("source") == "run", F.coalesce("run", first))
 
 
-def without_paused(holds: DataFrame, paused: Paused) -> DataFrame:
-    """The holds but for those of runs that are paused, by themselves or with their campaign."""
+def is_kept_back(paused: Paused) -> Column:
+    """Whether a hold is of a run that is paused, by itself or with its campaign."""
     waits = run_of_hold().isin(*paused.runs)
     for campaign_id, version in paused.campaigns.items():
         of_campaign = (F.col("source") == "run") & (F.col("campaign_id") == campaign_id)
         waits |= of_campaign if version is None else of_campaign & (F.col("campaign_version") == version)
-    return holds.where(~F.coalesce(waits, F.lit(False))) if paused else holds
+    return F.coalesce(waits, F.lit(False))
 
 
 def select_due(
@@ -117,7 +114,7 @@ def select_due(
 ) -> DataFrame:
     """What a release works on: the due holds that are not paused, at most so many customers' messages, those of the
     `urgent` campaigns first, then by priority, then the oldest; all channels of a message together."""
-    due = without_paused(select_open(due_by(rows, clock), owner), paused)
+    due = select_open(due_by(rows, clock), owner).where(~is_kept_back(paused))
     is_urgent = F.col("campaign_id").isin(*urgent)
     order = [is_urgent.desc(), F.col("priority").desc_nulls_last(), *[F.col(name) for name in _TOGETHER[1:]]]
     chosen = due.select(*_TOGETHER).distinct().orderBy(*order).limit(most)

@@ -174,7 +174,6 @@ class UnitRunner:
         self._checked |= unchecked
         is_release = self.pipeline == self.recorder.owner
         stopped = stopped_runs(self.objects) if is_release else StoppedRuns([], [])
-        pauses = self._pauses.all() if is_release else {}
         return Manifest(
             pipeline=self.pipeline,
             unit=unit,
@@ -187,7 +186,7 @@ class UnitRunner:
             holds_version=self.lake.version(HOLDS),
             cancelled_runs=stopped.cancelled,
             paused_runs=stopped.paused,
-            paused_campaigns={name: pause.version for name, pause in pauses.items()},
+            paused_campaigns=self._pauses.with_declared(self.campaigns) if is_release else {},
             ledger_version=self.lake.version(LEDGER),
             send_partitions=self.settings.stream.send_partitions,
             campaigns=chosen,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from pipelines.edges.campaign_store import CampaignStore
 from pipelines.edges.objects import JsonFolder, ObjectStore
 
 FOLDER = "campaigns/paused/"
@@ -40,6 +41,15 @@ class CampaignPauses:
     def all(self) -> dict[str, Pause]:
         """Every pause by campaign_id, also one of a version that is not active any more."""
         return {name: Pause(**document) for name, document in self._pauses.all().items()}
+
+    def with_declared(self, campaigns: CampaignStore) -> dict[str, str | None]:
+        """The version that is paused of each campaign that is, None for all; also of those whose active version says so
+        itself."""
+        found = {name: pause.version for name, pause in self.all().items()}
+        for name, digest in campaigns.active_digests().items():
+            if campaigns.load(digest).status == "paused":
+                found[name] = None
+        return found
 
     def of(self, versions: dict[str, str]) -> list[str]:
         """Which of these campaigns, given with their versions, are paused."""

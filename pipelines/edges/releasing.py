@@ -13,12 +13,13 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from conf import Settings
+from pipelines.edges.campaign_store import CampaignStore
 from pipelines.edges.control import stopped_runs
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.pauses import CampaignPauses
-from pipelines.holds import Paused, due_by, select_open, without_paused
+from pipelines.holds import Paused, due_by, is_kept_back, select_open
 from pipelines.recording import HOLDS
 from pipelines.releases import make_release_work, release_pipeline
 from pipelines.units import UnitRunner
@@ -46,12 +47,14 @@ class HoldReleaser:
         self._runner: UnitRunner | None = None
         self._pipeline = release_pipeline(settings.stream.pipeline)
         self._manifests = ManifestStore(objects)
+        self._campaigns = CampaignStore(objects)
+        self._pauses = CampaignPauses(objects)
         self._pointer = f"units/{self._pipeline}.json"
         #: The table's version at the last look, and the earliest moment at which anything can be due.
         self._seen = -1
         self._next: datetime | None = None
-        #: What was paused at the last look.
-        self._paused = Paused()
+        #: What was paused at the last look, when that kept something back: it is asked again whether it still is.
+        self._keeping_back: Paused | None = None
         self._tidied: date | None = None
         self._is_begun = self._unfinished() is not None
 
@@ -63,15 +66,21 @@ class HoldReleaser:
         if version < 0:
             return False
         is_waiting = version == self._seen and self._next is not None and clock < self._next
-        if is_waiting and not self._paused:
+        if is_waiting and self._keeping_back is None:
             return False
         paused = self._find_paused()
-        if is_waiting and paused == self._paused:
+        if is_waiting and paused == self._keeping_back:
             return False
-        self._paused = paused
         near = due_by(self._lake.read(HOLDS, version), clock + _HORIZON)
-        waiting = without_paused(select_open(near, self._pipeline), paused)
-        (row,) = waiting.agg(F.min("due_at").alias("first")).collect()
+        waits = is_kept_back(paused)
+        (row,) = (
+            select_open(near, self._pipeline)
+            .agg(
+                F.min(F.when(~waits, F.col("due_at"))).alias("first"), F.max(waits).alias("is_any_kept_back")
+            )
+            .collect()
+        )
+        self._keeping_back = paused if row["is_any_kept_back"] else None
         first = row["first"]
         self._seen = version
         found = clock + _HORIZON if first is None else first.astimezone(clock.tzinfo)
@@ -79,10 +88,7 @@ class HoldReleaser:
         return bool(found <= clock)
 
     def _find_paused(self) -> Paused:
-        pauses = CampaignPauses(self._objects).all()
-        return Paused(
-            stopped_runs(self._objects).paused, {name: pause.version for name, pause in pauses.items()}
-        )
+        return Paused(stopped_runs(self._objects).paused, self._pauses.with_declared(self._campaigns))
 
     def release(self, clock: datetime) -> dict[str, Any]:
         """Run one release, or finish the one that an earlier driver began. Raises what `UnitRunner.run` raises."""

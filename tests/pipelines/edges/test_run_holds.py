@@ -150,6 +150,9 @@ def test_of_a_paused_campaign_what_runs_hold_waits(workspace: Workspace, setting
         pauses.pause("letter", "by an operator", paused)
         assert workspace.releases() == []
         pauses.resume("letter")
+    workspace.publish(rated(status="paused"))
+    assert workspace.releases() == []
+    workspace.publish(rated())
     # Another version's fuse is not about this run.
     pauses.pause("letter", "a fuse", "another")
     (released,) = workspace.releases()

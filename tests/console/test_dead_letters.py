@@ -156,7 +156,7 @@ def test_a_letter_without_its_value_says_where_it_is_and_is_not_sent_back_withou
         assert [record.value() for record in came_back(settings)] == [b"two"]
     mended = tmp_path / "mended.json"
     mended.write_bytes(large)
-    with pytest.raises(InputError, match=rf"refused again: {size} bytes; allowed: 1,000,000"):
+    with pytest.raises(InputError, match=rf"refused again: value: {size} bytes; allowed: 1,000,000"):
         carillon(environment, "replay", "--id", "0:0", "--value", str(mended))
     mended.write_bytes(as_json(trigger()))
     assert carillon(environment, "replay", "--id", "0:0", "--value", str(mended))[0].startswith(

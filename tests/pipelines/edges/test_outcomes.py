@@ -82,6 +82,6 @@ def test_what_a_make_up_run_has_held_counts_for_it(tables: Tables) -> None:
     tables.append(LEDGER, pa.Table.from_pylist(rows, LEDGER.arrow_schema()))
     assert ends(count_run(tables, "letter/7")) == {("sent", None): 2}
     assert ends(count_run(tables, "letter/7.make-up")) == {
-        ("held", "held_rate"): 1,
+        ("held", None): 1,
         ("excluded", "no_consent"): 1,
     }

@@ -5,14 +5,16 @@ Invariant: asked of the brokers, not of any consumer's position.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipelines.errors import ServerError
 
 _TIMEOUT_S = 30.0
+_NO_LEADER = (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
 
 
 class Bounds(NamedTuple):
@@ -33,10 +35,7 @@ def find_bounds(client: dict[str, str], topics: Iterable[str]) -> dict[str, dict
             if described.error is not None:
                 raise KafkaException(described.error)
             places = [TopicPartition(topic, number) for number in described.partitions]
-            found[topic] = {
-                str(place.partition): Bounds(*consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S))
-                for place in places
-            }
+            found[topic] = {str(place.partition): watermarks(consumer, place) for place in places}
         return found
     except KafkaException as error:
         raise ServerError(
@@ -44,3 +43,16 @@ def find_bounds(client: dict[str, str], topics: Iterable[str]) -> dict[str, dict
         ) from None
     finally:
         consumer.close()
+
+
+def watermarks(consumer: Consumer, place: TopicPartition) -> Bounds:
+    """The bounds of one partition. Asked again while it has no leader; reading waits for one by itself, this question
+    does not. Raises `KafkaException`."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            return Bounds(*consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S))
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)

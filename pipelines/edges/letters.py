@@ -13,10 +13,10 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipelines.dead_letters import TOPIC
+from pipelines.edges.bounds import watermarks
 from pipelines.errors import InputError, ServerError
 
 _TIMEOUT_S = 30.0
-_NO_LEADER = (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
 
 
 @dataclass(frozen=True)
@@ -134,23 +134,10 @@ def _ends(consumer: Consumer, chosen: Collection[int]) -> dict[int, int]:
     ends = {}
     for number in sorted(topic.partitions):
         if not chosen or number in chosen:
-            first, end = _watermarks(consumer, TopicPartition(TOPIC, number))
+            first, end = watermarks(consumer, TopicPartition(TOPIC, number))
             if first < end:
                 ends[number] = end
     return ends
-
-
-def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    """Asked again while the partition has no leader; reading waits for one by itself, this question does not."""
-    deadline = time.monotonic() + _TIMEOUT_S
-    while True:
-        try:
-            first, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
-            return first, end
-        except KafkaException as error:
-            if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 def _starts(

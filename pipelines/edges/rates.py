@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.campaigns import Campaign
-from pipelines.considered import Considered
+from pipelines.considered import Considered, campaigns_of
 from pipelines.decide.timing import TIMESTAMP
 from pipelines.decided import Decided
 from pipelines.edges.control import stopped_runs
@@ -94,8 +94,7 @@ def rated_among(candidates: pa.Table | Considered, campaigns: Iterable[Campaign]
     rated = [campaign for campaign in campaigns if campaign.rate]
     if isinstance(candidates, Considered) or not rated:
         return rated
-    named = set(pc.unique(candidates.filter(pc.invert(_have_turns(candidates)))["campaign_id"]).to_pylist())
-    return [campaign for campaign in rated if campaign.campaign_id in named]
+    return campaigns_of(candidates.filter(pc.invert(_have_turns(candidates))), rated)
 
 
 def newly_placed(decided: Decided, candidates: pa.Table | Considered, pipeline: str) -> dict[str, Decided]:

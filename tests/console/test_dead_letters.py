@@ -24,7 +24,8 @@ from conf import Settings
 from console.dead_letters import parse_time
 from console.main import make_app
 from pipelines.dead_letters import to_record
-from pipelines.edges.letters import Letters, Wanted, _watermarks
+from pipelines.edges.bounds import watermarks
+from pipelines.edges.letters import Letters, Wanted
 from pipelines.errors import InputError
 from tests import commands
 from tests.builders import NOW, as_json, trigger
@@ -291,7 +292,7 @@ def test_a_partition_without_a_leader_is_waited_for() -> None:
             return answer
 
     consumer: Any = Electing()
-    assert _watermarks(consumer, TopicPartition(TOPIC, 0)) == (3, 7)
+    assert watermarks(consumer, TopicPartition(TOPIC, 0)) == (3, 7)
 
 
 def test_times() -> None:

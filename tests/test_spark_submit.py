@@ -90,11 +90,17 @@ def test_it_works_from_any_directory(cache: Path, tmp_path: Path) -> None:
     assert here.stdout == elsewhere.stdout != ""
 
 
+def submitter(folder: Path, script: str) -> Path:
+    """A spark-submit that does this, under the SPARK_HOME `folder`/spark."""
+    made = folder / "spark" / "bin" / "spark-submit"
+    made.parent.mkdir(parents=True)
+    made.write_text(f"#!/bin/sh\n{script}")
+    made.chmod(0o755)
+    return made
+
+
 def test_the_command_is_printed_and_replaces_the_shell(cache: Path, tmp_path: Path) -> None:
-    spark = tmp_path / "spark" / "bin" / "spark-submit"
-    spark.parent.mkdir(parents=True)
-    spark.write_text('#!/bin/sh\necho "pid $$"\nexit 42\n')
-    spark.chmod(0o755)
+    spark = submitter(tmp_path, 'echo "pid $$"\nexit 42\n')
     variables = {
         "CARILLON_CACHE": str(cache),
         "SPARK_HOME": str(tmp_path / "spark"),
@@ -120,10 +126,7 @@ def test_the_command_is_printed_and_replaces_the_shell(cache: Path, tmp_path: Pa
 def test_a_driver_on_the_cluster_is_not_given_a_python_of_this_machine(
     cache: Path, tmp_path: Path, master: str, deploy_mode: str, is_here: bool
 ) -> None:
-    spark = tmp_path / "spark" / "bin" / "spark-submit"
-    spark.parent.mkdir(parents=True)
-    spark.write_text('#!/bin/sh\necho "${PYSPARK_PYTHON-}|${PYSPARK_DRIVER_PYTHON-}|${PYTHONPATH-}"\n')
-    spark.chmod(0o755)
+    submitter(tmp_path, 'echo "${PYSPARK_PYTHON-}|${PYSPARK_DRIVER_PYTHON-}|${PYTHONPATH-}"\n')
     variables = {
         "CARILLON_CACHE": str(cache),
         "SPARK_HOME": str(tmp_path / "spark"),

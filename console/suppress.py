@@ -106,13 +106,13 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     from schemas.tables.suppressions import CAUSES, KINDS
 
     rows, faults = [], []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(file.read_bytes().splitlines(), 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError:
-            faults.append(f"line {number} is not JSON")
+            row = json.loads(line.decode())
+        except (ValueError, RecursionError):
+            faults.append(f"line {number} is not JSON in UTF-8")
             continue
         if not isinstance(row, dict) or not isinstance(row.get("value"), str) or not row["value"]:
             faults.append(f"line {number} needs 'kind' and 'value' (a text)")

@@ -6,7 +6,6 @@ per (pipeline, incarnation, table, stage): Delta silently skips a version that i
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -22,12 +21,11 @@ from delta.exceptions import (
     ProtocolChangedException,
 )
 from delta.tables import DeltaTable
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf import Lake
-from pipelines.edges.objects import ObjectStore
+from pipelines.edges.creating import make_table
 from pipelines.edges.tables import DataFile, Tables
 from schemas.tables import Table
 
@@ -45,15 +43,6 @@ _CONFLICTS = (
     MetadataChangedException,
     ProtocolChangedException,
 )
-#: What Delta says, by the moment, to a folder whose log has no commit: another driver is about to write it, or died.
-_BEGUN = (
-    "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION",
-    "DELTA_MISSING_DELTA_TABLE",
-    "DELTA_TABLE_NOT_FOUND",
-)
-#: How often a driver clears such a folder before it takes what is in there for somebody's data.
-_ATTEMPTS = 5
-_PAUSE_S = 0.2
 
 
 class DeltaLake:
@@ -68,23 +57,9 @@ class DeltaLake:
         return self.settings.uri(table.name)
 
     def ensure(self, table: Table) -> None:
-        """Create the table when it is not there; a column that was declared since is added to one that is."""
-        if self.renew(table):
-            return
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._create(table)
-            except _CONFLICTS:
-                # Another driver began with the same empty lake, and was first.
-                return
-            except AnalysisException as error:
-                if error.getCondition() not in _BEGUN or attempt == _ATTEMPTS - 1:
-                    raise
-                # No data: S3A's sign of an empty folder. Nobody misses it, the driver that is about to commit neither.
-                ObjectStore(self.settings).delete(f"{table.name}/_delta_log/")
-                time.sleep(_PAUSE_S)
-            else:
-                return
+        """Make the table when it is not there; a column that was declared since is added to one that is."""
+        if not self.renew(table):
+            make_table(self.settings, table)
 
     def renew(self, table: Table) -> bool:
         """Add the columns that were declared since to a table that is there; whether it is."""
@@ -92,11 +67,6 @@ class DeltaLake:
         if opened is not None:
             self._add_columns(table, {field.name for field in opened.schema().fields})
         return opened is not None
-
-    def _create(self, table: Table) -> None:
-        """By Spark: of two drivers that create a table at once, delta-rs lets the later one give it another id."""
-        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table))
-        builder.addColumns(table.schema()).partitionedBy(*table.partition_by).execute()
 
     def _make_once(self, table: Table) -> None:
         """As `ensure`, without a look at the columns of a table that is there."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from conf import Lake
 from pipelines.ahead import ahead
+from pipelines.edges.creating import make_table
 from pipelines.errors import BUSY, FILE_GONE, BusyTableError, InputError, ServerError, one_line
 from schemas.tables import Table
 
@@ -210,14 +211,11 @@ class Tables:
         """Append the rows, in the columns of the contract; makes the table when it is not there."""
         from deltalake import write_deltalake
 
+        if self.newest(table) is None:
+            make_table(self._lake, table)
         with self._explained(table):
-            write_deltalake(
-                self._lake.delta_uri(table.name),
-                rows,
-                mode="append",
-                partition_by=list(table.partition_by) or None,
-                storage_options=self._options,
-            )
+            uri = self._lake.delta_uri(table.name)
+            write_deltalake(uri, rows, mode="append", storage_options=self._options)
 
     def rewrite(
         self, table: Table, change: Callable[[DeltaTable], _Answer], attempts: int = _ATTEMPTS

@@ -1,4 +1,4 @@
-"""What `carillon suppress --lift` says of what it has not lifted, without Spark."""
+"""Which lists `carillon suppress` takes, and what it says of what it has not lifted, without Spark."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from conf import Settings
+from console.suppress import read_rows
 from pipelines.edges.erasing import erasure_row, suppress
 from pipelines.edges.tables import Tables
+from pipelines.errors import InputError
 from tests.commands import carillon
 
 
@@ -64,3 +66,49 @@ def test_what_stands_on_every_channel_is_told_of_one_that_is_lifted(
 
 def test_who_is_suppressed_is_not_told_so(listed: Path, environment: dict[str, str]) -> None:
     assert carillon(environment, "suppress", str(listed)) == ["4 suppressed"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "line 1 is not JSON in UTF-8"),
+        ('{"kind": "customer", "value": "Zo\udceb"}', "line 1 is not JSON in UTF-8"),
+        ('{"kind": "customer"}', "needs 'kind' and 'value'"),
+        ('{"kind": "shoe", "value": "x"}', "'kind' is none of customer, address, domain"),
+        ('{"kind": "domain", "value": "x.y", "why": "y"}', "unknown key 'why'"),
+        ('{"kind": "domain", "value": "x.y", "channel": "fax"}', "'channel' is none of"),
+        ('{"kind": "domain", "value": "x.y", "cause": "erased"}', "carillon erase"),
+        # What can never match would suppress nobody, and nobody would know.
+        ('{"kind": "domain", "value": "*.example.org"}', "is no domain"),
+        ('{"kind": "domain", "value": "a@example.org"}', "is no domain"),
+        ('{"kind": "address", "value": "+1 202 5550101"}', "is no address"),
+        ('{"kind": "address", "value": "Ann <a@example.org>"}', "is no address"),
+        ('{"kind": "address", "value": "mailto:a@example.org"}', "is no address"),
+        ('{"kind": "customer", "value": " "}', "is blank"),
+        ('{"kind": "customer", "value": "c-1", "lifted": "false"}', "neither true nor false"),
+    ],
+)
+def test_a_list_with_a_mistake_is_refused_whole(tmp_path: Path, line: str, said: str) -> None:
+    file = tmp_path / "list.jsonl"
+    # A byte that is none of UTF-8 stands in a line as a surrogate.
+    file.write_bytes(f"{line}\n".encode(errors="surrogateescape"))
+    with pytest.raises(InputError, match="Nothing was recorded") as refused:
+        read_rows(file)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind": "domain", "value": "@Example.org."}',
+        '{"kind": "domain", "value": "bücher.example.org"}',
+        '{"kind": "address", "value": " Ann@example.org"}',
+        '{"kind": "address", "value": "+12025550101"}',
+        '{"kind": "address", "value": "fcm-0123456789"}',
+        '{"kind": "customer", "value": "c-1", "lifted": true}',
+    ],
+)
+def test_what_somebody_can_have_is_taken(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "list.jsonl"
+    file.write_text(line + "\n", encoding="utf-8")
+    assert len(read_rows(file)) == 1

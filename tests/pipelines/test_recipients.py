@@ -55,7 +55,7 @@ def published(spark: SparkSession, settings: Settings) -> list[tuple[int, str, s
     recipients = Recipients(
         TableScan(settings.lake, LEDGER, PUBLISHED_COLUMNS, where),
         TableScan(settings.lake, AUDIENCE, ("customer_id", "phone")),
-        version=0,
+        version=Tables(settings.lake).version(AUDIENCE),
     )
     pieces = recipients.pieces(spark, Tables(settings.lake), SEND_PARTITIONS, len(NAMES))
     task = recipients.arranged(tell, {"v": scheduled_campaign()})

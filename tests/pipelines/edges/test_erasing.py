@@ -77,7 +77,7 @@ def tables(settings: Settings) -> Tables:
     made = Tables(settings.lake)
     for one in TABLES:
         made.append(one, pa.Table.from_pylist(rows_of(one.name), one.arrow_schema()))
-    AudiencePointer(ObjectStore(settings.lake)).promote(Snapshot(0, NOW.isoformat(), 2, "test"))
+    AudiencePointer(ObjectStore(settings.lake)).promote(Snapshot(1, NOW.isoformat(), 2, "test"))
     return made
 
 
@@ -105,7 +105,7 @@ def test_nothing_is_left_of_whoever_is_erased(tables: Tables, settings: Settings
     assert len({row["source_id"] for row in theirs}) == 2
     (other,) = [row for row in rows if row["customer_id"] == "c-2"]
     assert (other["source_id"], other["detail"], other["data"]) == ("t-1", "no cake for c-2", "{}")
-    assert AudiencePointer(objects).read() == Snapshot(1, NOW.isoformat(), 1, "test")
+    assert AudiencePointer(objects).read() == Snapshot(2, NOW.isoformat(), 1, "test")
     assert erase(tables, objects, digests, NOW + HOUR) == (dict.fromkeys(removed, 0), False, [])
 
 

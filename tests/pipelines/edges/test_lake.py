@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 
 import pytest
-from pyspark.errors import AnalysisException
+from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from conf import Settings
+from pipelines.edges.creating import make_table
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.objects import ObjectStore
+from pipelines.edges.tables import Tables
 from pipelines.edges.turns import Turn
-from schemas.tables import table
+from pipelines.errors import InputError
+from schemas.tables import TABLES, Table, table
 from tests.at_once import at_once
 from tests.builders import frame, ledger_row
 
@@ -82,6 +86,29 @@ def test_two_drivers_that_begin_with_an_empty_lake_make_one_table(
     assert DeltaLake(spark, settings.lake).version(table("holds")) == 0
 
 
+def test_a_table_is_made_as_spark_would_make_it(spark: SparkSession, settings: Settings) -> None:
+    DeltaLake(spark, settings.lake).ensure(LEDGER)
+    made = DeltaTable.forPath(spark, settings.lake.uri(LEDGER.name))
+    builder = DeltaTable.create(spark).location(settings.lake.uri("by-spark"))
+    builder.addColumns(LEDGER.schema()).partitionedBy(*LEDGER.partition_by).execute()
+    other = DeltaTable.forPath(spark, settings.lake.uri("by-spark"))
+    same = ["format", "partitionColumns", "properties", "minReaderVersion", "minWriterVersion"]
+    assert made.detail().select(same).first() == other.detail().select(same).first()
+    assert made.toDF().schema == other.toDF().schema
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("declared", TABLES, ids=lambda declared: declared.name)
+def test_the_columns_of_a_table_that_is_made_are_those_of_its_declaration(
+    declared: Table, settings: Settings
+) -> None:
+    make_table(settings.lake, declared)
+    opened = Tables(settings.lake).find(declared)
+    assert opened is not None
+    assert json.loads(opened.schema().to_json()) == declared.schema().jsonValue()
+    assert opened.metadata().partition_columns == list(declared.partition_by)
+
+
 def test_a_table_whose_creation_was_killed_before_its_first_commit_is_created(
     spark: SparkSession, settings: Settings
 ) -> None:
@@ -97,6 +124,6 @@ def test_a_folder_with_somebodys_data_is_no_table_and_is_left_alone(
 ) -> None:
     objects = ObjectStore(settings.lake)
     objects.write("holds/notes.txt", b"mine")
-    with pytest.raises(AnalysisException, match="is not a Delta table"):
+    with pytest.raises(InputError, match=r"cannot be made in \S+/holds: 'notes.txt' is there"):
         DeltaLake(spark, settings.lake).ensure(table("holds"))
     assert objects.read("holds/notes.txt") == b"mine"

@@ -55,12 +55,22 @@ ORIGIN = ("topic", "partition", "offset", "timestamp")
 def decode_records(records: DataFrame) -> DataFrame:
     """Parse each Kafka record once. Grain: one row per (topic, partition, offset), the columns of the Kafka source
     plus `document` (VARIANT) and `fault` (struct<reason, detail>, null for a good record)."""
+    return records.withColumn("document", _document()).withColumn("fault", _first_fault())
+
+
+@cache
+def _document() -> Column:
     text = F.when(F.is_valid_utf8(F.col("value")), F.col("value").cast("string"))
-    parsed = records.withColumn("document", _parse(F.when(F.octet_length("value") <= RECORD_BYTES_MAX, text)))
+    return _parse(F.when(F.octet_length("value") <= RECORD_BYTES_MAX, text))
+
+
+@cache
+def _first_fault() -> Column:
+    # Made once, as all columns here: an epoch would spend two tenths of a second on it.
     faults = [_document_fault()]
     for contract in (TRIGGERS, EVENTS):
         faults.append(F.when(F.col("topic") == contract.topic, F.coalesce(*_field_faults(contract))))
-    return parsed.withColumn("fault", F.coalesce(*faults))
+    return F.coalesce(*faults)
 
 
 def select_triggers(decoded: DataFrame) -> DataFrame:
@@ -70,7 +80,6 @@ def select_triggers(decoded: DataFrame) -> DataFrame:
 
 @cache
 def _trigger_columns() -> tuple[str | Column, ...]:
-    # Made once: an epoch would spend a tenth of a second on each such list.
     return (
         *ORIGIN,
         _text("trigger_id"),

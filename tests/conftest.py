@@ -64,7 +64,8 @@ def spark(servers: EmbeddedServers) -> Iterator[SparkSession]:
     from jobs._session import open_session
     from pipelines.edges.few import session_for_few
 
-    os.environ["PYSPARK_SUBMIT_ARGS"] = "--driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell"
+    options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-java-options '{options}' pyspark-shell"
     session = open_session("tests", conf.load("local", environ=servers.environment()))
     session.sparkContext.setLogLevel("ERROR")
     yield session_for_few(session)

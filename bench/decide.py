@@ -69,6 +69,8 @@ _READ = (
     "consents",
     "invalid_channels",
 )
+#: Events of an epoch that drop what waits for their customers.
+_REFUNDS = 10
 
 
 class Bench:
@@ -132,11 +134,11 @@ class Bench:
             self.stream.lake.replace(written, self.spark.createDataFrame([], written.schema()))
         return self.run(customers, campaign_id)
 
-    def epoch(self, customers: int) -> float:
-        """Seconds of one whole epoch."""
+    def epoch(self, customers: int, refunds: int = 0) -> float:
+        """Seconds of one whole epoch, of which so many events drop what waits."""
         self.units += 1
         unit = self.units
-        decoded = decode_records(records(self.few, self.triggers, customers, unit)).persist()
+        decoded = decode_records(records(self.few, self.triggers, customers, unit, refunds)).persist()
         decoded.count()
         try:
             return timed(
@@ -145,7 +147,7 @@ class Bench:
                     self.clock(),
                     None,
                     lambda spark, manifest, versions, _: make_epoch_work(
-                        decoded, spark, manifest, versions, self.settings.decide, self.stream.holds
+                        decoded, spark, manifest, versions, self.settings.decide, self.stream.open_holds
                     ),
                 )
             )
@@ -241,6 +243,9 @@ def measure(
         bench.epoch(sizes[-1])
         held = [bench.epoch(sizes[-1]) for _ in range(rounds)]
         found["epoch_with_holds_s"] = {label(open_holds): round(statistics.median(held), 2)}
+        found["first_epoch_that_cancels_s"] = round(bench.epoch(sizes[-1], _REFUNDS), 2)
+        cancelling = [bench.epoch(sizes[-1], _REFUNDS) for _ in range(rounds)]
+        found["epoch_that_cancels_s"] = {label(open_holds): round(statistics.median(cancelling), 2)}
     return found
 
 

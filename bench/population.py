@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.campaigns import Campaign
-from pipelines.decode import TRIGGERS
+from pipelines.decode import EVENTS, TRIGGERS
 from schemas.tables import table
 
 #: A Wednesday at 15:00 UTC, the clock of the first unit: of the five zones one, a fifth of the customers, is in quiet
@@ -23,6 +23,7 @@ FIRST = datetime(2026, 3, 4, 15, tzinfo=timezone.utc)
 SNAPSHOT_AS_OF = FIRST - timedelta(hours=9)
 CONSENTS, SUPPRESSIONS = table("consents"), table("suppressions")
 _CLOSED_DOMAIN = "example.net"
+_REFUND = "order.refunded"
 
 _ZONES = ("Europe/Vienna", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Casablanca")
 
@@ -81,6 +82,14 @@ CAMPAIGNS: dict[str, Campaign] = {
         topic="reminders",
         kind="triggered",
         trigger={"explicit": True, "reentry": {"once_per": "1 hour"}},
+        data={"plan": "string"},
+    ),
+    # What waits, and what drops it.
+    "reminder": _campaign(
+        campaign_id="reminder",
+        topic="reminders",
+        kind="triggered",
+        trigger={"explicit": True, "cancel_on": [{"event": _REFUND}]},
         data={"plan": "string"},
     ),
 }
@@ -167,10 +176,11 @@ def suppressions(spark: SparkSession, first: int, end: int) -> DataFrame:
     return about.unionByName(domain).select(*(made[f.name].cast(f.dataType).alias(f.name) for f in fields))
 
 
-def records(spark: SparkSession, triggers: int, customers: int, unit: int) -> DataFrame:
-    """One epoch's records as Kafka's source gives them: triggers for customers spread over the whole audience."""
+def records(spark: SparkSession, triggers: int, customers: int, unit: int, refunds: int = 0) -> DataFrame:
+    """One epoch's records as Kafka's source gives them: triggers for customers spread over the whole audience, and
+    events that drop what waits for some of them."""
     step = max(customers // triggers, 1)
-    rows = []
+    documents: list[tuple[str, dict[str, Any]]] = []
     for number in range(triggers):
         document = {
             "trigger_id": f"t-{unit}-{number}",
@@ -179,8 +189,22 @@ def records(spark: SparkSession, triggers: int, customers: int, unit: int) -> Da
             "occurred_at": "2026-03-01T09:00:00Z",
             "data": {"plan": "basic"},
         }
-        at = datetime(2026, 3, 1, 9)  # noqa: DTZ001  # a broker's time, which nothing reads
-        rows.append((b"k", json.dumps(document).encode(), TRIGGERS.topic, 0, unit * triggers + number, at, 0))
+        documents.append((TRIGGERS.topic, document))
+    for number in range(refunds):
+        document = {
+            "event_id": f"e-{unit}-{number}",
+            "customer_id": f"c-{(number * step + unit) % customers}",
+            "type": _REFUND,
+            "occurred_at": f"{FIRST:%Y-%m-%dT%H:%M:%SZ}",
+            "properties": {},
+        }
+        documents.append((EVENTS.topic, document))
+    at = datetime(2026, 3, 1, 9)  # noqa: DTZ001  # a broker's time, which nothing reads
+    first = unit * 1_000_000
+    rows = [
+        (b"k", json.dumps(document).encode(), topic, 0, first + number, at, 0)
+        for number, (topic, document) in enumerate(documents)
+    ]
     schema = (
         "key binary, value binary, topic string, partition int, offset bigint, timestamp timestamp, "
         "timestampType int"
@@ -201,7 +225,7 @@ def holds(spark: SparkSession, count: int, customers: int, first: datetime) -> D
         "message_id": F.concat(F.lit("m-"), number),
         "source": F.lit("trigger"),
         "source_id": F.concat(F.lit("t-"), number),
-        "campaign_id": F.lit("welcome"),
+        "campaign_id": F.lit("reminder"),
         "channel": F.lit("email"),
         "customer_id": F.concat(F.lit("c-"), number % customers),
         "occurred_at": F.lit(first - timedelta(days=2)),

@@ -66,7 +66,7 @@ def _document() -> Column:
 
 @cache
 def _first_fault() -> Column:
-    # Made once, as all columns here: an epoch would spend two tenths of a second on it.
+    # Made once, as all columns here: to put it together takes hundreds of questions to the JVM.
     faults = [_document_fault()]
     for contract in (TRIGGERS, EVENTS):
         faults.append(F.when(F.col("topic") == contract.topic, F.coalesce(*_field_faults(contract))))

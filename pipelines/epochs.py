@@ -5,7 +5,7 @@ Invariant: consent changes of an epoch apply before its triggers, whatever their
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import reduce
 
@@ -21,9 +21,8 @@ from pipelines.cancellations import cancelled_by, cancelling_types, select_cance
 from pipelines.consent import CONSENT_EVENT, select_consent_changes, select_unreadable_changes
 from pipelines.decode import select_dead_letters, select_events, select_triggers
 from pipelines.edges.manifests import Manifest
-from pipelines.holds import match_holds, select_open
+from pipelines.holds import HOLDS, match_holds
 from pipelines.match import campaigns_frame, identify_candidates, match_events, match_triggers
-from pipelines.releases import release_pipeline
 from pipelines.suppression import (
     ERASURE_EVENT,
     SUPPRESSION_EVENT,
@@ -38,8 +37,8 @@ _REFUSED = ""
 _KNOWN_EVENTS = (CONSENT_EVENT, SUPPRESSION_EVENT, ERASURE_EVENT)
 
 
-#: Reads the holds as the manifest pins them; None while there are none.
-HoldReader = Callable[[Manifest], DataFrame | None]
+#: Reads the open holds of some customers, as the manifest pins them.
+HoldReader = Callable[[Manifest, Collection[str]], pa.Table]
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def make_epoch_work(
     manifest: Manifest,
     versions: dict[str, Campaign],
     house: Decide = NO_RULES,
-    holds: HoldReader = lambda _: None,
+    open_holds: HoldReader = lambda *_: HOLDS.arrow_schema().empty_table(),
 ) -> Work:
     """The work of one epoch; `decoded` as `decode_records` returns it, persisted."""
     campaigns = sorted(versions.items())
@@ -71,10 +70,10 @@ def make_epoch_work(
     # A word from the future counts as from now: by a wrong clock it would outlast every later one until its time.
     words = events.withColumn("occurred_at", F.least("occurred_at", F.lit(manifest.decided_at)))
     said = _listen(decoded, words, list(versions.values()))
-    ended = _end_waiting(words, said, holds, manifest) if said.ends_waiting else None
+    ended = _end_waiting(words, said, open_holds, manifest) if said.ends_waiting else None
     if ended is not None:
-        ended = match_holds(ended, frame, released_at=None)
-        matched = matched.unionByName(ended, allowMissingColumns=True)
+        holds = match_holds(spark.createDataFrame(ended), frame, released_at=None)
+        matched = matched.unionByName(holds, allowMissingColumns=True)
     refused = [select_dead_letters(decoded)] if said.is_any_refused else []
     consent_changes = suppression_changes = None
     if CONSENT_EVENT in said.types:
@@ -106,20 +105,20 @@ def _listen(decoded: DataFrame, events: DataFrame, campaigns: list[Campaign]) ->
     return _Said(found, _REFUSED in seen, cancellations, found & {*cancelling, ERASURE_EVENT})
 
 
-def _end_waiting(events: DataFrame, said: _Said, holds: HoldReader, manifest: Manifest) -> DataFrame | None:
-    """The open holds that events of this epoch end: of erased customers, and cancelled ones. None when nobody waits."""
-    table = holds(manifest)
-    if table is None:
+def _end_waiting(
+    events: DataFrame, said: _Said, open_holds: HoldReader, manifest: Manifest
+) -> pa.Table | None:
+    """The open holds that events of this epoch end: of erased customers, and cancelled ones. None when it ends none."""
+    ending = events.where(F.col("type").isin(*said.ends_waiting)).select("customer_id", "type").distinct()
+    named = ending.collect()
+    found = open_holds(manifest, {row["customer_id"] for row in named})
+    if not found.num_rows:
         return None
-    erased = events.where(F.col("type") == ERASURE_EVENT).select("customer_id").distinct()
-    customers = events.where(F.col("type").isin(*said.ends_waiting)).select("customer_id").distinct()
-    waiting = select_open(table, release_pipeline(manifest.pipeline), customers)
-    found = waiting.toArrow()
-    names = pa.array([row["customer_id"] for row in erased.collect()], pa.string())
-    is_ended = pc.is_in(found["customer_id"], value_set=names)
+    erased = [row["customer_id"] for row in named if row["type"] == ERASURE_EVENT]
+    is_ended = pc.is_in(found["customer_id"], value_set=pa.array(erased, pa.string()))
     if said.cancellations is not None:
         is_ended = pc.or_(
             is_ended, pc.is_valid(cancelled_by(found, said.cancellations.toArrow(), manifest.decided_at))
         )
     ended = found.filter(is_ended)
-    return waiting.sparkSession.createDataFrame(ended) if ended.num_rows else None
+    return ended if ended.num_rows else None

@@ -71,14 +71,11 @@ def _rows(given: pa.Table, made: Mapping[str, Any], kept: Sequence[str]) -> pa.T
     return pa.table(columns, schema=HOLDS.arrow_schema())
 
 
-def select_open(rows: DataFrame, owner: str, customers: DataFrame | None = None) -> DataFrame:
-    """The open holds of an owner, where given of these customers (few). `rows`: the table, or all its rows of some due
-    times."""
+def select_open(rows: DataFrame, owner: str) -> DataFrame:
+    """The open holds of an owner. `rows`: the table, or all its rows of some due times."""
     own = rows.where(F.col("owner") == owner)
     closed = own.where(F.col("state") == "closed").select("hold_id", "due_date")
     opened = own.where(F.col("state") == "open")
-    if customers is not None:
-        opened = opened.join(F.broadcast(customers), on="customer_id", how="left_semi")
     # due_date is part of both sides, so that what is skipped of one is skipped of the other.
     return opened.join(closed, on=["hold_id", "due_date"], how="left_anti")
 

@@ -6,9 +6,11 @@ ledger says: a unit that is started again decides nothing anew. Stream and batch
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from conf import Settings
@@ -72,12 +74,12 @@ class UnitRunner:
         self.manifests = ManifestStore(self.objects)
         self._pauses = CampaignPauses(self.objects)
         self._fuses = UnitFuses(self.objects, self._pauses)
-        memory = memory or Memory(Tables(settings.lake))
-        self.lake = DeltaLake(spark, settings.lake, memory.tables)
+        self._memory = memory or Memory(Tables(settings.lake))
+        self.lake = DeltaLake(spark, settings.lake, self._memory.tables)
         self.app_id = f"{pipeline}/{incarnation}"
         self.recorder = Recorder(
             lake=self.lake,
-            memory=memory,
+            memory=self._memory,
             objects=self.objects,
             settings=settings,
             app_id=self.app_id,
@@ -252,6 +254,7 @@ class UnitRunner:
             counts[row["reason"]] = counts.get(row["reason"], 0) + row["count"]
         return counts
 
-    def holds(self, manifest: Manifest) -> DataFrame | None:
-        """The holds as pinned; None while there are none."""
-        return self.lake.read(HOLDS, manifest.holds_version) if manifest.holds_version >= 0 else None
+    def open_holds(self, manifest: Manifest, customers: Collection[str]) -> pa.Table:
+        """The open holds of these customers, as pinned or a little later."""
+        owner = release_pipeline(self.pipeline)
+        return self._memory.holds.of(owner, customers, manifest.holds_version)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from pipelines.edges.customers import Customers
 from pipelines.edges.mirror import Mirror, SeenMessages
+from pipelines.edges.open_holds import OpenHolds
 from pipelines.edges.sent import SentMessages
 from pipelines.edges.tables import Tables
 from pipelines.suppression import suppressed_value
@@ -28,6 +29,7 @@ class Memory:
         self.seen = SeenMessages(tables)
         self.sent = SentMessages(tables)
         self.customers = Customers(tables)
+        self.holds = OpenHolds(tables)
         self._mirrors = {t.name: Mirror(tables, t) for t in (CONSENTS, SUPPRESSIONS, CANCELLATIONS)}
 
     def changes(self, changed: Table, candidates: pa.Table, at_least: int | None = None) -> pa.Table:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 Held = TypeVar("Held")
+Made = TypeVar("Made")
 #: So many files are fetched at once when a stream starts.
 _FETCHES = 8
 
@@ -38,6 +39,7 @@ class TableFiles(Generic[Held]):
         # delta-rs, which rewrites files, writes other types of text than Spark.
         self._schema = declared.read_schema(columns)
         self._make = make
+        self._opened: DeltaTable | None = None
         self.held: dict[str, Held] = {}
 
     def refresh(
@@ -47,6 +49,7 @@ class TableFiles(Generic[Held]):
         A file that is not asked for, by what Delta's log says of it, is not read."""
         newest, known = self._tables.newest, self._tables.at_least
         opened = newest(self._table) if at_least is None else known(self._table, at_least)
+        self._opened = opened
         if opened is None:
             self.held.clear()
             return
@@ -54,11 +57,23 @@ class TableFiles(Generic[Held]):
         names = (files if is_asked is None else files.filter(is_asked(files)))["path"].to_pylist()
         self.held = {name: self.held[name] for name in names if name in self.held}
         new = [name for name in names if name not in self.held]
-        if new:
-            with ThreadPoolExecutor(_FETCHES) as pool:
-                system = _filesystem(opened)
-                read = pool.map(lambda name: self._make(_read(system, name, self._schema)), new)
-                self.held |= dict(zip(new, read, strict=True))
+        self.held |= dict(zip(new, self._fetch(opened, new, self._schema, self._make), strict=True))
+
+    def read(self, names: list[str], columns: list[str]) -> list[pa.Table]:
+        """These columns of some of the files that are held."""
+        if self._opened is None:
+            return []
+        return self._fetch(self._opened, names, self._table.read_schema(columns), lambda rows: rows)
+
+    @staticmethod
+    def _fetch(
+        opened: DeltaTable, names: list[str], schema: pa.Schema, make: Callable[[pa.Table], Made]
+    ) -> list[Made]:
+        if not names:
+            return []
+        system = _filesystem(opened)
+        with ThreadPoolExecutor(_FETCHES) as pool:
+            return list(pool.map(lambda name: make(_read(system, name, schema)), names))
 
 
 def _filesystem(opened: DeltaTable) -> Any:

@@ -171,7 +171,7 @@ class TriggeredStream:
                 now(),
                 None,
                 lambda spark, manifest, versions, _: make_epoch_work(
-                    decoded, spark, manifest, versions, self._settings.decide, runner.holds
+                    decoded, spark, manifest, versions, self._settings.decide, runner.open_holds
                 ),
             )
         finally:

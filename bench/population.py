@@ -213,9 +213,11 @@ def records(spark: SparkSession, triggers: int, customers: int, unit: int, refun
 
 
 def holds(spark: SparkSession, count: int, customers: int, first: datetime) -> DataFrame:
-    """Open holds in the columns of the table, due every minute of the four days from `first` on."""
+    """Open holds in the columns of the table, due over the four days from `first` on, in as many files as epochs of a
+    thousand leave."""
     number = F.col("id")
-    due = F.timestamp_seconds(F.lit(int(first.timestamp())) + number % (4 * 1_440) * 60)
+    minute = F.floor(number * (4 * 1_440) / count)
+    due = F.timestamp_seconds(F.lit(int(first.timestamp())) + minute * 60)
     made = {
         "hold_id": F.concat(F.lit("h-"), number),
         "state": F.lit("open"),
@@ -235,4 +237,4 @@ def holds(spark: SparkSession, count: int, customers: int, first: datetime) -> D
     }
     fields = table("holds").schema().fields
     columns = [made.get(f.name, F.lit(None)).cast(f.dataType).alias(f.name) for f in fields]
-    return spark.range(count).select(*columns).sortWithinPartitions("due_at")
+    return spark.range(0, count, numPartitions=max(count // 1_000, 1)).select(*columns)

@@ -5,7 +5,7 @@ Invariant: consent changes of an epoch apply before its triggers, whatever their
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
@@ -17,11 +17,11 @@ from pyspark.sql import functions as F
 from conf.house import Decide
 from pipelines.campaigns import Campaign
 from pipelines.campaigns.hours import NO_RULES
-from pipelines.cancellations import cancelled_by, cancelling_types, select_cancellations
+from pipelines.cancellations import CANCELLATIONS, cancelled_by, cancelling_types, select_cancellations
 from pipelines.consent import CONSENT_EVENT, select_consent_changes, select_unreadable_changes
 from pipelines.decode import select_dead_letters, select_events, select_triggers
 from pipelines.edges.manifests import Manifest
-from pipelines.holds import HOLDS, match_holds
+from pipelines.holds import HOLDS, Ending, match_holds
 from pipelines.match import campaigns_frame, identify_candidates, match_events, match_triggers
 from pipelines.suppression import (
     ERASURE_EVENT,
@@ -37,8 +37,8 @@ _REFUSED = ""
 _KNOWN_EVENTS = (CONSENT_EVENT, SUPPRESSION_EVENT, ERASURE_EVENT)
 
 
-#: Reads the open holds of some customers, as the manifest pins them.
-HoldReader = Callable[[Manifest, Collection[str]], pa.Table]
+#: Reads the open holds that may be ended, as the manifest pins them.
+HoldReader = Callable[[Manifest, Ending], pa.Table]
 
 
 @dataclass(frozen=True)
@@ -109,16 +109,18 @@ def _end_waiting(
     events: DataFrame, said: _Said, open_holds: HoldReader, manifest: Manifest
 ) -> pa.Table | None:
     """The open holds that events of this epoch end: of erased customers, and cancelled ones. None when it ends none."""
-    ending = events.where(F.col("type").isin(*said.ends_waiting)).select("customer_id", "type").distinct()
-    named = ending.collect()
-    found = open_holds(manifest, {row["customer_id"] for row in named})
+    dropping = CANCELLATIONS.arrow_schema().empty_table()
+    if said.cancellations is not None:
+        dropping = said.cancellations.toArrow()
+    erased = []
+    if ERASURE_EVENT in said.types:
+        named = events.where(F.col("type") == ERASURE_EVENT).select("customer_id").distinct()
+        erased = [row["customer_id"] for row in named.collect()]
+    cancelling, campaigns = (set(dropping[name].to_pylist()) for name in ("customer_id", "campaign_id"))
+    found = open_holds(manifest, Ending(erased, cancelling, campaigns))
     if not found.num_rows:
         return None
-    erased = [row["customer_id"] for row in named if row["type"] == ERASURE_EVENT]
-    is_ended = pc.is_in(found["customer_id"], value_set=pa.array(erased, pa.string()))
-    if said.cancellations is not None:
-        is_ended = pc.or_(
-            is_ended, pc.is_valid(cancelled_by(found, said.cancellations.toArrow(), manifest.decided_at))
-        )
-    ended = found.filter(is_ended)
+    is_erased = pc.is_in(found["customer_id"], value_set=pa.array(erased, pa.string()))
+    is_cancelled = pc.is_valid(cancelled_by(found, dropping, manifest.decided_at))
+    ended = found.filter(pc.or_(is_erased, is_cancelled))
     return ended if ended.num_rows else None

@@ -6,7 +6,7 @@ which is started again makes the same rows. The message keeps its id through all
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -30,6 +30,15 @@ class Paused(NamedTuple):
 
     runs: Sequence[str] = ()
     campaigns: Mapping[str, str | None] = MappingProxyType({})
+
+
+class Ending(NamedTuple):
+    """Whose waiting messages may be ended: all those of the `erased` customers, and those of the `cancelling` ones by
+    these `campaigns`."""
+
+    erased: Collection[str] = ()
+    cancelling: Collection[str] = ()
+    campaigns: Collection[str] = ()
 
 
 #: What a hold keeps of its decision.

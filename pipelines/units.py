@@ -6,7 +6,6 @@ ledger says: a unit that is started again decides nothing anew. Stream and batch
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +36,7 @@ from pipelines.edges.recorded import count_unit
 from pipelines.edges.tables import Tables
 from pipelines.edges.terms import Term, driver_name
 from pipelines.fuse import UnitFuses
+from pipelines.holds import Ending
 from pipelines.links import describe_links, link_settings
 from pipelines.match import check_conditions
 from pipelines.publication import Publication
@@ -254,7 +254,6 @@ class UnitRunner:
             counts[row["reason"]] = counts.get(row["reason"], 0) + row["count"]
         return counts
 
-    def open_holds(self, manifest: Manifest, customers: Collection[str]) -> pa.Table:
-        """The open holds of these customers, as pinned or a little later."""
-        owner = release_pipeline(self.pipeline)
-        return self._memory.holds.of(owner, customers, manifest.holds_version)
+    def open_holds(self, manifest: Manifest, ending: Ending) -> pa.Table:
+        """The open holds that may be ended, as pinned or a little later."""
+        return self._memory.holds.of(release_pipeline(self.pipeline), ending, manifest.holds_version)

@@ -1,7 +1,7 @@
 """The messages that wait, remembered by a driver: those of a few customers without a look at all the others.
 
-Invariant: the same holds as `pipelines.holds.select_open` finds. Of each hold its id and its customer are held, some
-100 bytes; the rest is read of the files in which something was found.
+Invariant: the same holds as `pipelines.holds.select_open` finds. Of each hold its id, its customer and its campaign are
+held, some 120 bytes; the rest is read of the files in which something was found.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ import pyarrow.compute as pc
 
 from pipelines.edges.mirror import TableFiles
 from pipelines.edges.tables import Tables
-from schemas.tables import table
+from pipelines.holds import HOLDS, Ending
 
-HOLDS = table("holds")
 #: What a file says of its rows; the others are in its path.
 _COLUMNS = [name for name in HOLDS.column_names if name not in HOLDS.partition_by]
-_KEPT = HOLDS.read_schema(["hold_id", "customer_id"])
+_KEPT = HOLDS.read_schema(["hold_id", "customer_id", "campaign_id"])
 
 
 class OpenHolds:
@@ -28,24 +27,31 @@ class OpenHolds:
     def __init__(self, tables: Tables) -> None:
         self._files = TableFiles(tables, HOLDS, _KEPT.names, lambda rows: rows.cast(_KEPT))
 
-    def of(self, owner: str, customers: Collection[str], at_least: int) -> pa.Table:
-        """Those of an owner that are about these customers, of a version that is `at_least` this one; none at -1. In
-        the columns of the table, without those that it is partitioned by."""
+    def of(self, owner: str, ending: Ending, at_least: int) -> pa.Table:
+        """Those of an owner that may be ended, of a version that is `at_least` this one; none at -1. In the columns of
+        the table, without those that it is partitioned by."""
         self._files.refresh(at_least=at_least)
         names, held = list(self._files.held), list(self._files.held.values())
         known = pa.concat_tables([_KEPT.empty_table(), *held])
-        asked = pa.array(sorted(customers), pa.string())
-        places = np.flatnonzero(pc.is_in(known["customer_id"], value_set=asked).to_numpy())
+        places = np.flatnonzero(_is_asked(known, ending).to_numpy())
         found = known["hold_id"].take(pa.array(places))
         # The word that a hold is closed names the hold alone.
-        closed = known.filter(
-            pc.and_(pc.is_null(known["customer_id"]), pc.is_in(known["hold_id"], value_set=found))
-        )
+        is_word = pc.is_null(known["customer_id"])
+        closed = known["hold_id"].filter(pc.and_(is_word, pc.is_in(known["hold_id"], value_set=found)))
         ends = np.cumsum([rows.num_rows for rows in held])
         files = [names[number] for number in np.unique(np.searchsorted(ends, places, side="right"))]
-        rows = pa.concat_tables(
-            [HOLDS.read_schema(_COLUMNS).empty_table(), *self._files.read(files, _COLUMNS)]
-        )
-        is_open = pc.invert(pc.is_in(rows["hold_id"], value_set=closed["hold_id"]))
-        is_asked = pc.and_(pc.is_in(rows["customer_id"], value_set=asked), pc.equal(rows["owner"], owner))
-        return rows.filter(pc.and_(is_asked, is_open))
+        empty = HOLDS.read_schema(_COLUMNS).empty_table()
+        rows = pa.concat_tables([empty, *self._files.read(files, _COLUMNS)])
+        is_open = pc.invert(pc.is_in(rows["hold_id"], value_set=closed))
+        return rows.filter(pc.and_(is_open, pc.and_(_is_asked(rows, ending), pc.equal(rows["owner"], owner))))
+
+
+def _is_asked(rows: pa.Table, ending: Ending) -> pa.ChunkedArray:
+    is_cancelling = pc.and_(
+        _is_in(rows["customer_id"], ending.cancelling), _is_in(rows["campaign_id"], ending.campaigns)
+    )
+    return pc.or_(_is_in(rows["customer_id"], ending.erased), is_cancelling)
+
+
+def _is_in(column: pa.ChunkedArray, values: Collection[str]) -> pa.ChunkedArray:
+    return pc.is_in(column, value_set=pa.array(values, pa.string()))

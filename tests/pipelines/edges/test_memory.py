@@ -7,13 +7,12 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from conf import Settings
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.memory import CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.tables import Tables
-from pipelines.holds import select_open
+from pipelines.holds import Ending, select_open
 from pipelines.identity import uuid5
 from schemas.tables import Table, table
 from tests.builders import NOW, Row, audience_row, change_row, frame, ledger_row, suppression_row
@@ -69,36 +68,43 @@ def test_changes_are_those_that_can_concern_a_candidate(spark: SparkSession, set
     ]
 
 
-def hold(number: int, customer_id: str | None, owner: str = "triggered-holds", state: str = "open") -> Row:
-    """Due on one of three days; the word that it is closed names no customer."""
+def hold(number: int, customer_id: str, campaign_id: str = "welcome", owner: str = "triggered-holds") -> Row:
+    """Due on one of three days."""
     due = NOW + number % 3 * timedelta(days=1)
-    known = dict.fromkeys(HOLDS.column_names)
-    return known | {
-        "hold_id": f"h-{number}", "state": state, "owner": owner, "due_at": due, "due_date": due.date(),
-        "customer_id": customer_id, "data": f'{{"number": {number}}}',
+    return dict.fromkeys(HOLDS.column_names) | {
+        "hold_id": f"h-{number}", "state": "open", "owner": owner, "due_at": due, "due_date": due.date(),
+        "customer_id": customer_id, "campaign_id": campaign_id, "data": f'{{"number": {number}}}',
     }  # fmt: skip
+
+
+def closing(opened: Row) -> Row:
+    """The word that it is closed names the hold alone."""
+    kept = ("hold_id", "owner", "due_at", "due_date")
+    return dict.fromkeys(HOLDS.column_names) | {name: opened[name] for name in kept} | {"state": "closed"}
 
 
 def test_open_holds_of_a_few_are_those_that_spark_finds(spark: SparkSession, settings: Settings) -> None:
     lake, memory = DeltaLake(spark, settings.lake), Memory(Tables(settings.lake))
-    asked = ["c-1", "c-2", "c-3", "c-5", "nobody"]
-    assert memory.holds.of("triggered-holds", asked, -1).num_rows == 0
+    ending = Ending(["c-1", "c-5"], {"c-2", "c-3", "nobody"}, {"welcome"})
+    assert memory.holds.of("triggered-holds", ending, -1).num_rows == 0
+    is_asked = "customer_id IN ('c-1', 'c-5') OR customer_id IN ('c-2', 'c-3') AND campaign_id = 'welcome'"
 
     def check(*numbers: int) -> None:
-        found = memory.holds.of("triggered-holds", asked, lake.version(HOLDS))
-        by_spark = select_open(lake.read(HOLDS), "triggered-holds").where(F.col("customer_id").isin(asked))
+        found = memory.holds.of("triggered-holds", ending, lake.version(HOLDS))
+        by_spark = select_open(lake.read(HOLDS), "triggered-holds").where(is_asked)
         same = by_spark.select(*found.column_names).orderBy("hold_id").toArrow().to_pylist()
         assert found.sort_by("hold_id").to_pylist() == same
         assert {row["hold_id"] for row in same} == {f"h-{n}" for n in numbers}
 
-    append(lake, HOLDS, [hold(n, f"c-{n}") for n in range(10)] + [hold(10, "c-1", "other-holds")], 0)
-    check(1, 2, 3, 5)
-    append(lake, HOLDS, [hold(2, None, state="closed"), hold(11, "c-3"), hold(12, "c-9")], 1)
-    check(1, 3, 5, 11)
+    others = [hold(10, "c-1", owner="other-holds"), hold(11, "c-2", "letter"), hold(12, "c-5", "letter")]
+    append(lake, HOLDS, [hold(number, f"c-{number}") for number in range(10)] + others, 0)
+    check(1, 2, 3, 5, 12)
+    append(lake, HOLDS, [closing(hold(2, "c-2")), hold(13, "c-3"), hold(14, "c-9")], 1)
+    check(1, 3, 5, 12, 13)
     opened = lake.tables.newest(HOLDS)
     assert opened is not None
     opened.delete("hold_id IN ('h-2', 'h-5')")
-    check(1, 3, 11)
+    check(1, 3, 12, 13)
 
 
 @pytest.mark.usefixtures("spark")

@@ -26,6 +26,8 @@ Held = TypeVar("Held")
 Made = TypeVar("Made")
 #: So many files are fetched at once when a stream starts.
 _FETCHES = 8
+#: A file of that size, such as an epoch leaves, is fetched by one request.
+_WHOLE_BYTES = 1 << 20
 
 
 class TableFiles(Generic[Held]):
@@ -85,8 +87,10 @@ def _filesystem(opened: DeltaTable) -> Any:
 
 def _read(files: Any, name: str, schema: pa.Schema) -> pa.Table:
     with files.open_input_file(name) as file:
+        # By default each column is a request of its own. Of a large file those that lie together are one.
+        source = pa.BufferReader(file.read()) if file.size() <= _WHOLE_BYTES else file
         # Columns that the file has not are left out; `read_table` would refuse it.
-        return conformed(pq.ParquetFile(file).read(columns=schema.names), schema)
+        return conformed(pq.ParquetFile(source, pre_buffer=True).read(columns=schema.names), schema)
 
 
 class Mirror:

@@ -8,6 +8,8 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
+from pipelines.edges.bounds import watermarks
+
 
 def read_committed(client: Mapping[str, str], topic: str, timeout_s: float = 60.0) -> list[Any]:
     """All committed records, of each partition in its order; fails when the end is not reached in time."""
@@ -25,8 +27,7 @@ def read_committed(client: Mapping[str, str], topic: str, timeout_s: float = 60.
         partitions = consumer.list_topics(topic, timeout=10.0).topics[topic].partitions
         ends = {}
         for number in partitions:
-            where = TopicPartition(topic, number)
-            ends[number] = consumer.get_watermark_offsets(where, timeout=10.0)[1]
+            ends[number] = watermarks(consumer, TopicPartition(topic, number)).end
         waiting = {number for number, end in ends.items() if end}
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in waiting])
         records: list[Any] = []
@@ -56,6 +57,6 @@ def is_empty(client: Mapping[str, str], topic: str) -> bool:
     try:
         partitions = consumer.list_topics(topic, timeout=10.0).topics[topic].partitions
         places = [TopicPartition(topic, number) for number in partitions]
-        return not any(consumer.get_watermark_offsets(place, timeout=10.0)[1] for place in places)
+        return not any(watermarks(consumer, place).end for place in places)
     finally:
         consumer.close()

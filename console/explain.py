@@ -24,18 +24,16 @@ def explain(
 ) -> None:
     """Tell why a customer got a message or did not."""
     from conf import load
+    from pipelines.edges.about import decisions_about
     from pipelines.edges.objects import ObjectStore
-    from pipelines.edges.tables import Tables, literal
+    from pipelines.edges.tables import Tables
     from pipelines.edges.under_way import under_way
     from pipelines.stories import STORY_COLUMNS, in_order, sentence, to_json
     from pipelines.suppression import pseudonym
-    from schemas.tables import table
 
-    names = f"{literal(customer)}, {literal(pseudonym(customer))}"
-    where = f"customer_id IN ({names})" + (f" AND campaign_id = {literal(campaign)}" if campaign else "")
-    columns = ", ".join(f'"{name}"' for name in ("customer_id", *STORY_COLUMNS))
     lake = load(env).lake
-    rows = in_order(Tables(lake).query(table("ledger"), f"SELECT {columns} FROM t WHERE {where}"))
+    names = {customer, pseudonym(customer)}
+    rows = in_order(decisions_about(Tables(lake), names, STORY_COLUMNS, campaign))
     sent = [row for row in rows if row["decision"] == "sent"]
     runs = under_way(ObjectStore(lake), (row["pipeline"] for row in sent))
     rows = [{**row, "is_under_way": row["decision"] == "sent" and row["pipeline"] in runs} for row in rows]

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 Held = TypeVar("Held")
 Made = TypeVar("Made")
-#: So many files are fetched at once when a stream starts.
-_FETCHES = 8
+#: So many files are fetched at once: they are waited for, not computed on.
+_FETCHES = 16
 #: A file of that size, such as an epoch leaves, is fetched by one request.
 _WHOLE_BYTES = 1 << 20
 
@@ -42,6 +42,7 @@ class TableFiles(Generic[Held]):
         self._schema = declared.read_schema(columns)
         self._make = make
         self._opened: DeltaTable | None = None
+        self._sizes: dict[str, int] = {}
         self.held: dict[str, Held] = {}
 
     def refresh(
@@ -56,7 +57,9 @@ class TableFiles(Generic[Held]):
             self.held.clear()
             return
         files = pa.table(opened.get_add_actions(flatten=True))
-        names = (files if is_asked is None else files.filter(is_asked(files)))["path"].to_pylist()
+        asked = files if is_asked is None else files.filter(is_asked(files))
+        names = asked["path"].to_pylist()
+        self._sizes = dict(zip(names, asked["size_bytes"].to_pylist(), strict=True))
         self.held = {name: self.held[name] for name in names if name in self.held}
         new = [name for name in names if name not in self.held]
         self.held |= dict(zip(new, self._fetch(opened, new, self._schema, self._make), strict=True))
@@ -67,22 +70,22 @@ class TableFiles(Generic[Held]):
             return []
         return self._fetch(self._opened, names, self._table.read_schema(columns), lambda rows: rows)
 
-    @staticmethod
     def _fetch(
-        opened: DeltaTable, names: list[str], schema: pa.Schema, make: Callable[[pa.Table], Made]
+        self, opened: DeltaTable, names: list[str], schema: pa.Schema, make: Callable[[pa.Table], Made]
     ) -> list[Made]:
         if not names:
             return []
-        system = _filesystem(opened)
-        with ThreadPoolExecutor(_FETCHES) as pool:
+        system = _filesystem(opened, {name: self._sizes[name] for name in names})
+        with self._tables.explained(self._table), ThreadPoolExecutor(_FETCHES) as pool:
             return list(pool.map(lambda name: make(_read(system, name, schema)), names))
 
 
-def _filesystem(opened: DeltaTable) -> Any:
+def _filesystem(opened: DeltaTable, sizes: dict[str, int]) -> Any:
+    """Whoever does not know the size asks for it by a request of its own, for which all threads wait."""
     from deltalake.fs import DeltaStorageHandler
     from pyarrow.fs import PyFileSystem
 
-    return PyFileSystem(DeltaStorageHandler.from_table(opened._table))
+    return PyFileSystem(DeltaStorageHandler.from_table(opened._table, None, sizes))
 
 
 def _read(files: Any, name: str, schema: pa.Schema) -> pa.Table:

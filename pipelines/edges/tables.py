@@ -67,7 +67,7 @@ class Tables:
         from deltalake import QueryBuilder
         from pyarrow import RecordBatchReader, Table
 
-        with self._explained(table):
+        with self.explained(table):
             engine = QueryBuilder().register("t", opened)
             # Other columns are read for the rows that passed the filter alone.
             engine.execute("SET datafusion.execution.parquet.pushdown_filters = true")
@@ -81,7 +81,7 @@ class Tables:
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
-        with self._explained(table):
+        with self.explained(table):
             try:
                 return DeltaTable(self._lake.delta_uri(table.name), storage_options=self._options)
             except TableNotFoundError:
@@ -89,12 +89,12 @@ class Tables:
 
     def batches(self, table: Table, version: int) -> Iterator[pa.RecordBatch]:
         """The rows at that version."""
-        with self._explained(table):
+        with self.explained(table):
             yield from self._at(table, version).to_pyarrow_dataset().to_batches()
 
     def parts(self, scan: TableScan, version: int | None = None) -> tuple[list[FilePart], int]:
         """The parts of a scan at that version, or the newest, and how many rows the table's files hold in all."""
-        with self._explained(scan.table):
+        with self.explained(scan.table):
             opened = self.newest(scan.table) if version is None else self._at(scan.table, version)
             return ([], 0) if opened is None else scan.parts(opened)
 
@@ -112,7 +112,7 @@ class Tables:
             if opened is not None:
                 self._opened[table.name] = opened
             return opened
-        with self._explained(table):
+        with self.explained(table):
             opened.update_incremental()
             return opened
 
@@ -174,7 +174,7 @@ class Tables:
         from deltalake.exceptions import CommitFailedError
 
         transaction = Transaction(f"{app_id}/{table.name}", unit)
-        with self._explained(table):
+        with self.explained(table):
             while not self.has_appended(table, app_id, unit):
                 opened = self._opened[table.name]
                 before = opened.version()
@@ -213,7 +213,7 @@ class Tables:
 
         if self.newest(table) is None:
             make_table(self._lake, table)
-        with self._explained(table):
+        with self.explained(table):
             uri = self._lake.delta_uri(table.name)
             write_deltalake(uri, rows, mode="append", storage_options=self._options)
 
@@ -225,14 +225,15 @@ class Tables:
         Raises `BusyTableError` when others come first each time."""
         from deltalake.exceptions import CommitFailedError
 
-        with self._explained(table):
+        with self.explained(table):
             for _ in range(attempts):
                 found = self.find(table)
                 with suppress(CommitFailedError):
                     return None if found is None else change(found)
         raise BusyTableError(f"the table '{table.name}' in {self._lake.root} {BUSY.format(attempts)}")
 
-    def _explained(self, table: Table) -> AbstractContextManager[None]:
+    def explained(self, table: Table) -> AbstractContextManager[None]:
+        """As the function of this name, for a table of this lake."""
         return explained(self._lake, table)
 
 

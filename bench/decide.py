@@ -207,15 +207,8 @@ def measure(
 ) -> dict[str, Any]:
     """All figures; the holds come last, since they stay."""
     names = (
-        "ratios",
-        "decisions_per_s",
-        "scan_s",
-        "run_s",
-        "run_again_s",
-        "outside_s",
-        "others_s",
-        "epoch_s",
-    )
+        "ratios", "decisions_per_s", "scan_s", "run_s", "run_again_s", "outside_s", "others_s", "epoch_s",
+    )  # fmt: skip
     found: dict[str, Any] = {name: {} for name in names}
     for size in sizes:
         bench.promote(size)

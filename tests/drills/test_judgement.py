@@ -12,10 +12,11 @@ import pytest
 from drills.__main__ import choose, in_groups
 from drills.catalog import DRILLS
 from drills.continued import lacking, read_outcomes, what_is_left
+from drills.job import Job
 from drills.outcome import Outcome, compare, merge
 from drills.plan import Planned
 from drills.report import document, page, write
-from drills.trial import KINDS
+from drills.trial import KINDS, end_of
 from pipelines.edges.faultpoints import POINTS
 from pipelines.errors import InputError
 from tests.guards.rules import python_files
@@ -141,3 +142,24 @@ def test_every_point_that_is_reached_has_a_name_and_a_drill_of_each_kind() -> No
 
 def _is_reach(node: ast.AST) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "reach"
+
+
+@pytest.mark.parametrize(("lines", "code"), [(20, 0), (2, None)])
+def test_a_job_that_says_something_is_waited_for_and_one_that_does_not_hangs(
+    tmp_path: Path, lines: int, code: int | None
+) -> None:
+    """It ends after twenty waits, and says something in each of the first `lines`."""
+    waits = iter(range(1, 21))
+
+    class Saying(Job):
+        def __init__(self) -> None:
+            self.log = tmp_path / "job.log"
+            self.log.touch()
+
+        def wait(self, _timeout_s: float) -> int | None:
+            if (number := next(waits)) <= lines:
+                with self.log.open("a", encoding="utf-8") as log:
+                    log.write("on\n")
+            return 0 if number == 20 else None
+
+    assert end_of(Saying()) == code

@@ -24,7 +24,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
 import conf
@@ -32,6 +31,7 @@ from bench.report import write_figures
 from embedded.servers import EmbeddedServers
 from pipelines.decide import GATES, HOLDS
 from pipelines.edges.objects import ObjectStore
+from pipelines.edges.tables import Tables
 from pipelines.runs import run_pipeline
 from schemas.tables import table
 
@@ -174,14 +174,7 @@ def write_file(objects: ObjectStore, rows: pa.Table, number: int) -> AddAction:
 
 def commit(settings: conf.Settings, actions: list[AddAction]) -> None:
     """Make the files part of the table."""
-    uri = settings.lake.delta_uri(LEDGER.name)
-    made = DeltaTable.create(
-        uri,
-        LEDGER.arrow_schema(),
-        mode="ignore",
-        partition_by=list(LEDGER.partition_by),
-        storage_options=settings.lake.object_store(),
-    )
+    made = Tables(settings.lake).made(LEDGER)
     made.create_write_transaction([*actions], "append", made.schema(), list(LEDGER.partition_by))
 
 

@@ -25,12 +25,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf import Lake
-from pipelines.edges.creating import make_table
 from pipelines.edges.tables import DataFile, Tables
 from schemas.tables import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from deltalake import DeltaTable as RustTable
 
 #: Somebody else's commit came first. In Python they have no class in common.
 _CONFLICTS = (
@@ -58,22 +58,21 @@ class DeltaLake:
 
     def ensure(self, table: Table) -> None:
         """Make the table when it is not there; a column that was declared since is added to one that is."""
-        if not self.renew(table):
-            make_table(self.settings, table)
+        self._add_columns(table, self.tables.made(table))
 
-    def renew(self, table: Table) -> bool:
-        """Add the columns that were declared since to a table that is there; whether it is."""
+    def renew(self, table: Table) -> None:
+        """Add the columns that were declared since to a table that is there."""
         opened = self.tables.newest(table)
         if opened is not None:
-            self._add_columns(table, {field.name for field in opened.schema().fields})
-        return opened is not None
+            self._add_columns(table, opened)
 
     def _make_once(self, table: Table) -> None:
         """As `ensure`, without a look at the columns of a table that is there."""
         if self.tables.at_least(table, 0) is None:
             self.ensure(table)
 
-    def _add_columns(self, table: Table, there: set[str]) -> None:
+    def _add_columns(self, table: Table, opened: RustTable) -> None:
+        there = {field.name for field in opened.schema().fields}
         missing = [f"`{c.name}` {c.type}" for c in table.columns if c.name not in there]
         if missing:
             self.spark.sql(f"ALTER TABLE delta.`{self.path(table)}` ADD COLUMNS ({', '.join(missing)})")

@@ -116,6 +116,15 @@ class Tables:
             opened.update_incremental()
             return opened
 
+    def made(self, table: Table) -> DeltaTable:
+        """As `newest`, of a table that is made when it is not there. Raises `InputError` where it cannot be made."""
+        opened = self.newest(table)
+        if opened is None:
+            make_table(self._lake, table)
+            opened = self.newest(table)
+        assert opened is not None
+        return opened
+
     def at_least(self, table: Table, version: int) -> DeltaTable | None:
         """The table at that version or a later one; None when it is not there, and at version -1 it need not be. S3 is
         asked only when what was opened last is older."""
@@ -211,11 +220,9 @@ class Tables:
         """Append the rows, in the columns of the contract; makes the table when it is not there."""
         from deltalake import write_deltalake
 
-        if self.newest(table) is None:
-            make_table(self._lake, table)
+        opened = self.made(table)
         with self.explained(table):
-            uri = self._lake.delta_uri(table.name)
-            write_deltalake(uri, rows, mode="append", storage_options=self._options)
+            write_deltalake(opened, rows, mode="append")
 
     def rewrite(
         self, table: Table, change: Callable[[DeltaTable], _Answer], attempts: int = _ATTEMPTS

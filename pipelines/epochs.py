@@ -48,7 +48,11 @@ class _Said:
     types: frozenset[str]
     is_any_refused: bool
     cancellations: DataFrame | None
-    ends_waiting: frozenset[str]  # of the types, those that can end a waiting message
+
+    @property
+    def ends_waiting(self) -> bool:
+        """Whether anything can end a waiting message."""
+        return self.cancellations is not None or ERASURE_EVENT in self.types
 
 
 def make_epoch_work(
@@ -102,7 +106,7 @@ def _listen(decoded: DataFrame, events: DataFrame, campaigns: list[Campaign]) ->
     seen = frozenset(row["type"] for row in types.unionByName(faults).distinct().collect())
     found = seen - {_REFUSED}
     cancellations = select_cancellations(events, campaigns) if found & cancelling else None
-    return _Said(found, _REFUSED in seen, cancellations, found & {*cancelling, ERASURE_EVENT})
+    return _Said(found, _REFUSED in seen, cancellations)
 
 
 def _end_waiting(

@@ -36,9 +36,9 @@ class Ending(NamedTuple):
     """Whose waiting messages may be ended: all those of the `erased` customers, and those of the `cancelling` ones by
     these `campaigns`."""
 
-    erased: Collection[str] = ()
-    cancelling: Collection[str] = ()
-    campaigns: Collection[str] = ()
+    erased: Collection[str]
+    cancelling: Collection[str]
+    campaigns: Collection[str]
 
 
 #: What a hold keeps of its decision.

@@ -31,7 +31,7 @@ def decisions_about(
     files = TableFiles(tables, LEDGER, list(asked), lambda rows: bool(pc.any(_holds(rows, asked)).as_py()))
     files.refresh(lambda known: _may_hold(known, asked))
     names = [name for name, is_found in files.held.items() if is_found]
-    found = files.read(names, ["customer_id", *(name for name in columns if name != "customer_id")])
+    found = files.read(names, ["customer_id", *columns])
     return [row for rows in found for row in rows.filter(_holds(rows, asked)).to_pylist()]
 
 

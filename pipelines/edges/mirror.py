@@ -62,20 +62,17 @@ class TableFiles(Generic[Held]):
         self._sizes = dict(zip(names, asked["size_bytes"].to_pylist(), strict=True))
         self.held = {name: self.held[name] for name in names if name in self.held}
         new = [name for name in names if name not in self.held]
-        self.held |= dict(zip(new, self._fetch(opened, new, self._schema, self._make), strict=True))
+        self.held |= dict(zip(new, self._fetch(new, self._schema, self._make), strict=True))
 
     def read(self, names: list[str], columns: list[str]) -> list[pa.Table]:
         """These columns of some of the files that are held."""
-        if self._opened is None:
-            return []
-        return self._fetch(self._opened, names, self._table.read_schema(columns), lambda rows: rows)
+        return self._fetch(names, self._table.read_schema(columns), lambda rows: rows)
 
-    def _fetch(
-        self, opened: DeltaTable, names: list[str], schema: pa.Schema, make: Callable[[pa.Table], Made]
-    ) -> list[Made]:
+    def _fetch(self, names: list[str], schema: pa.Schema, make: Callable[[pa.Table], Made]) -> list[Made]:
         if not names:
             return []
-        system = _filesystem(opened, {name: self._sizes[name] for name in names})
+        assert self._opened is not None  # its files were named
+        system = _filesystem(self._opened, {name: self._sizes[name] for name in names})
         with self._tables.explained(self._table), ThreadPoolExecutor(_FETCHES) as pool:
             return list(pool.map(lambda name: make(_read(system, name, schema)), names))
 

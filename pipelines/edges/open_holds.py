@@ -33,12 +33,12 @@ class OpenHolds:
         self._files.refresh(at_least=at_least)
         names, held = list(self._files.held), list(self._files.held.values())
         known = pa.concat_tables([_KEPT.empty_table(), *held])
-        places = np.flatnonzero(_is_asked(known, ending).to_numpy())
-        found = known["hold_id"].take(pa.array(places))
+        places = pc.indices_nonzero(_is_asked(known, ending))
+        found = known["hold_id"].take(places)
         # The word that a hold is closed names the hold alone.
         is_word = pc.is_null(known["customer_id"])
         closed = known["hold_id"].filter(pc.and_(is_word, pc.is_in(known["hold_id"], value_set=found)))
-        ends = np.cumsum([rows.num_rows for rows in held])
+        ends = np.cumsum([rows.num_rows for rows in held], dtype=np.uint64)
         files = [names[number] for number in np.unique(np.searchsorted(ends, places, side="right"))]
         empty = HOLDS.read_schema(_COLUMNS).empty_table()
         rows = pa.concat_tables([empty, *self._files.read(files, _COLUMNS)])

@@ -29,17 +29,14 @@ def count_run(tables: Tables, run: str) -> list[dict[str, Any]]:
     campaign_id, slash, run_id = run.partition("/")
     if not slash:
         return _count(tables, f"pipeline = {literal(run)}")
-    pipeline, of_campaign = (
-        literal(run_pipeline(campaign_id, run_id)),
-        f"campaign_id = {literal(campaign_id)}",
-    )
+    pipeline = literal(run_pipeline(campaign_id, run_id))
     # Older rows do not say of which run they are: what was released counts for the first one of its name.
     released = f"source = 'run' AND source_id = {literal(run_id)} AND pipeline NOT LIKE 'run-%'"
     own = f"pipeline = {pipeline} OR ({released})"
     if tables.has_column(_LEDGER, "run"):
         own = f"run = {pipeline} OR (run IS NULL AND ({own}))"
     # All of it is about one campaign: files about others are told by their bounds, and not opened.
-    return _count(tables, f"{of_campaign} AND ({own})")
+    return _count(tables, f"campaign_id = {literal(campaign_id)} AND ({own})")
 
 
 def _count(tables: Tables, where: str) -> list[dict[str, Any]]:

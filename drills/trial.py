@@ -26,12 +26,14 @@ class DrillError(Exception):
     """A drill could not be done as meant; the message says what happened instead."""
 
 
-def end_of(job: Job, timeout_s: float = TIMEOUT_S) -> int | None:
+def end_of(job: Job) -> int | None:
     """The exit code; None of a job that hangs: that has said nothing for so long. One that works off what many lives
     have left may take as long as it likes."""
     said = -1
-    while (code := job.wait(timeout_s)) is None and job.log.stat().st_size > said:
-        said = job.log.stat().st_size
+    while (code := job.wait(TIMEOUT_S)) is None:
+        before, said = said, job.log.stat().st_size
+        if said == before:
+            return None
     return code
 
 

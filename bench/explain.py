@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
 import conf
@@ -140,16 +141,17 @@ def units(rows: int, customers: int, runs: int, epochs: int) -> Iterator[pa.Tabl
 def fill(settings: conf.Settings, made: Iterator[pa.Table]) -> dict[str, int]:
     """Write each as a file of its own, as Spark would, and commit a hundred at a time."""
     objects, found, pending = ObjectStore(settings.lake), {"files": 0, "rows": 0, "bytes": 0}, []
+    ledger = Tables(settings.lake).made(LEDGER)  # before the first file: a folder with others is no table's
     for rows in made:
         pending.append(write_file(objects, rows, found["files"]))
         found["files"] += 1
         found["rows"] += rows.num_rows
         found["bytes"] += pending[-1].size
         if len(pending) == FILES_OF_A_COMMIT:
-            commit(settings, pending)
+            commit(ledger, pending)
             pending = []
             print(json.dumps(found), flush=True)
-    commit(settings, pending)
+    commit(ledger, pending)
     return {"files": found["files"], "rows": found["rows"], "mb": found["bytes"] // 1_000_000}
 
 
@@ -172,10 +174,9 @@ def write_file(objects: ObjectStore, rows: pa.Table, number: int) -> AddAction:
     return AddAction(name, len(content), {"decided_date": date}, written_ms, True, json.dumps(stats))
 
 
-def commit(settings: conf.Settings, actions: list[AddAction]) -> None:
+def commit(ledger: DeltaTable, actions: list[AddAction]) -> None:
     """Make the files part of the table."""
-    made = Tables(settings.lake).made(LEDGER)
-    made.create_write_transaction([*actions], "append", made.schema(), list(LEDGER.partition_by))
+    ledger.create_write_transaction([*actions], "append", ledger.schema(), list(LEDGER.partition_by))
 
 
 def ask_all(environment: dict[str, str], rounds: int) -> dict[str, dict[str, float]]:

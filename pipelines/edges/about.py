@@ -6,7 +6,7 @@ is read, and the others only of those that do. An SQL engine asks for each file 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -29,10 +29,10 @@ def decisions_about(
     if campaign_id is not None:
         asked["campaign_id"] = [campaign_id]
     files = TableFiles(tables, LEDGER, list(asked), lambda rows: bool(pc.any(_holds(rows, asked)).as_py()))
-    files.refresh(lambda known: _may_hold(known, asked))
+    files.refresh(lambda known: may_hold(known, asked))
     names = [name for name, is_found in files.held.items() if is_found]
-    found = files.read(names, ["customer_id", *columns])
-    return [row for rows in found for row in rows.filter(_holds(rows, asked)).to_pylist()]
+    found = files.read(names, ["customer_id", *columns], lambda rows: rows.filter(_holds(rows, asked)))
+    return [row for rows in found for row in rows.to_pylist()]
 
 
 def _holds(rows: pa.Table, asked: dict[str, list[str]]) -> pa.ChunkedArray:
@@ -42,8 +42,9 @@ def _holds(rows: pa.Table, asked: dict[str, list[str]]) -> pa.ChunkedArray:
     )
 
 
-def _may_hold(files: pa.Table, asked: dict[str, list[str]]) -> pa.Array:
-    """Of each file whether it can have such rows by its bounds. `files`: the add actions of the log, flat."""
+def may_hold(files: pa.Table, asked: Mapping[str, Sequence[str]]) -> pa.Array:
+    """Of each file whether its rows can have one of the values in each of the columns, by its bounds. `files`: the add
+    actions of the log, flat."""
     found = pa.repeat(True, files.num_rows)
     for name, values in asked.items():
         bounds = f"min.{name}", f"max.{name}"

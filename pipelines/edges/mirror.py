@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 Held = TypeVar("Held")
 Made = TypeVar("Made")
-#: So many files are fetched at once: they are waited for, not computed on.
-_FETCHES = 16
 #: A file of that size, such as an epoch leaves, is fetched by one request.
-_WHOLE_BYTES = 1 << 20
+_SMALL_BYTES = 1 << 20
+#: So many small files are fetched at once, since they are waited for, and so many large ones, since they fill memory.
+_SMALL_FETCHES, _LARGE_FETCHES = 16, 4
 
 
 class TableFiles(Generic[Held]):
@@ -62,19 +62,29 @@ class TableFiles(Generic[Held]):
         self._sizes = dict(zip(names, asked["size_bytes"].to_pylist(), strict=True))
         self.held = {name: self.held[name] for name in names if name in self.held}
         new = [name for name in names if name not in self.held]
-        self.held |= dict(zip(new, self._fetch(new, self._schema, self._make), strict=True))
+        self.held |= self._fetch(new, self._schema, self._make)
 
-    def read(self, names: list[str], columns: list[str]) -> list[pa.Table]:
-        """These columns of some of the files that are held."""
-        return self._fetch(names, self._table.read_schema(columns), lambda rows: rows)
+    def read(self, names: list[str], columns: list[str], make: Callable[[pa.Table], Made]) -> list[Made]:
+        """What is made of these columns of some of the files that are held."""
+        return list(self._fetch(names, self._table.read_schema(columns), make).values())
 
-    def _fetch(self, names: list[str], schema: pa.Schema, make: Callable[[pa.Table], Made]) -> list[Made]:
+    def _fetch(
+        self, names: list[str], schema: pa.Schema, make: Callable[[pa.Table], Made]
+    ) -> dict[str, Made]:
         if not names:
-            return []
+            return {}
         assert self._opened is not None  # its files were named
         system = _filesystem(self._opened, {name: self._sizes[name] for name in names})
-        with self._tables.explained(self._table), ThreadPoolExecutor(_FETCHES) as pool:
-            return list(pool.map(lambda name: make(_read(system, name, schema)), names))
+        small = [name for name in names if self._sizes[name] <= _SMALL_BYTES]
+        large = [name for name in names if self._sizes[name] > _SMALL_BYTES]
+        made: dict[str, Made] = {}
+        with self._tables.explained(self._table):
+            for some, fetches in ((small, _SMALL_FETCHES), (large, _LARGE_FETCHES)):
+                with ThreadPoolExecutor(fetches) as pool:
+                    made |= zip(
+                        some, pool.map(lambda name: make(_read(system, name, schema)), some), strict=True
+                    )
+        return made
 
 
 def _filesystem(opened: DeltaTable, sizes: dict[str, int]) -> Any:
@@ -88,7 +98,7 @@ def _filesystem(opened: DeltaTable, sizes: dict[str, int]) -> Any:
 def _read(files: Any, name: str, schema: pa.Schema) -> pa.Table:
     with files.open_input_file(name) as file:
         # By default each column is a request of its own. Of a large file those that lie together are one.
-        source = pa.BufferReader(file.read()) if file.size() <= _WHOLE_BYTES else file
+        source = pa.BufferReader(file.read()) if file.size() <= _SMALL_BYTES else file
         # Columns that the file has not are left out; `read_table` would refuse it.
         return conformed(pq.ParquetFile(source, pre_buffer=True).read(columns=schema.names), schema)
 

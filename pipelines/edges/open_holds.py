@@ -41,9 +41,10 @@ class OpenHolds:
         ends = np.cumsum([rows.num_rows for rows in held], dtype=np.uint64)
         files = [names[number] for number in np.unique(np.searchsorted(ends, places, side="right"))]
         empty = HOLDS.read_schema(_COLUMNS).empty_table()
-        rows = pa.concat_tables([empty, *self._files.read(files, _COLUMNS)])
+        asked = self._files.read(files, _COLUMNS, lambda rows: rows.filter(_is_asked(rows, ending)))
+        rows = pa.concat_tables([empty, *asked])
         is_open = pc.invert(pc.is_in(rows["hold_id"], value_set=closed))
-        return rows.filter(pc.and_(is_open, pc.and_(_is_asked(rows, ending), pc.equal(rows["owner"], owner))))
+        return rows.filter(pc.and_(is_open, pc.equal(rows["owner"], owner)))
 
 
 def _is_asked(rows: pa.Table, ending: Ending) -> pa.ChunkedArray:

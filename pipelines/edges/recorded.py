@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.decided import COUNTED
 from pipelines.edges.manifests import Manifest
@@ -38,7 +39,9 @@ def held_by_unit(tables: Tables, manifest: Manifest, columns: Sequence[str]) -> 
 #: Of these, what its decisions to send have in common.
 SENT = (("stage", "decide"), ("decision", "sent"))
 #: Of what was decided about a message, all but that its trigger came again: that is no news of one that waits.
-IS_NEWS = "(reason IS NULL OR reason <> 'duplicate_trigger')"
+_REPEATED = "duplicate_trigger"
+IS_NEWS = f"(reason IS NULL OR reason <> {literal(_REPEATED)})"
+NEWS = pc.field("reason").is_null() | (pc.field("reason") != _REPEATED)
 
 
 def unit_columns(manifest: Manifest) -> tuple[tuple[str, Any], ...]:

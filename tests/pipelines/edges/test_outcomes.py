@@ -50,6 +50,7 @@ def test_what_waited_counts_as_it_ended(tables: Tables) -> None:
         decided(4, "held", "held_window", hours=9),  # fell due, and must wait again
         decided(5, "held", quiet, hours=9),
         decided(5, "sent", hours=19),
+        decided(6, "excluded", "duplicate_trigger", hours=1),  # no news of what waits
         decided(2, "failed", "render_error", hours=9, stage="render"),
         # The same in another run, in its make-up run, and for another campaign: not asked for.
         decided(7, "sent", pipeline="run-letter-7.make-up"),
@@ -61,6 +62,7 @@ def test_what_waited_counts_as_it_ended(tables: Tables) -> None:
         ("sent", None): 2,
         ("held", None): 2,
         ("excluded", "no_consent"): 1,
+        ("excluded", "duplicate_trigger"): 1,
         ("failed", "render_error"): 1,
     }
     assert ends(count_run(tables, "letter/7")) == of_run

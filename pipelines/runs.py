@@ -23,21 +23,23 @@ UNIT = 0
 INCARNATION = "run"
 #: What the run id of a make-up run adds to that of the run it makes up for.
 MAKE_UP = ".make-up"
+#: How the pipeline names of runs begin, and no others.
+RUNS = "run-"
 
 
 def run_pipeline(campaign_id: str, run_id: str) -> str:
     """The pipeline name of a run."""
-    return f"run-{campaign_id}-{run_id}"
+    return f"{RUNS}{campaign_id}-{run_id}"
 
 
 def is_run(pipeline: str) -> bool:
     """Whether the pipeline is that of a run."""
-    return pipeline.startswith("run-")
+    return pipeline.startswith(RUNS)
 
 
 def run_name(pipeline: str) -> str:
     """CAMPAIGN/RUN_ID of a run's pipeline, as people name a run; a campaign id holds no hyphen."""
-    campaign_id, _, run_id = pipeline.removeprefix("run-").partition("-")
+    campaign_id, _, run_id = pipeline.removeprefix(RUNS).partition("-")
     return f"{campaign_id}/{run_id}"
 
 

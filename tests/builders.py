@@ -212,6 +212,27 @@ def ledger_row(**changes: Any) -> Row:
     return _changed(row, changes)
 
 
+def hold_row(hold_id: str = "h-1", due_at: datetime = NOW, **changes: Any) -> Row:
+    """A row of the table `holds`: an open hold of the stream for its turn, made as it fell due."""
+    made: Row = {
+        "hold_id": hold_id,
+        "state": "open",
+        "owner": "triggered-holds",
+        "due_at": due_at,
+        "due_date": due_at.date(),
+        "source": "event",
+        "source_id": hold_id,
+        "campaign_id": "letter",
+        "channel": "sms",
+        "customer_id": "c-1",
+        "occurred_at": NOW,
+        "priority": 50,
+        "held_at": NOW,
+        "reason": "held_rate",
+    }
+    return _changed({**dict.fromkeys(table("holds").column_names), **made}, changes)
+
+
 def change_row(customer_id: str = "c-1", **changes: Any) -> Row:
     """A row of the table `consents`: a withdrawal an hour ago."""
     row: Row = {

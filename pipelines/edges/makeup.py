@@ -29,7 +29,7 @@ from pipelines.edges.status import find_run
 from pipelines.edges.tables import Tables
 from pipelines.edges.waiting import waiting_by_run
 from pipelines.errors import InputError
-from pipelines.runs import INCARNATION, MAKE_UP, UNIT, make_up_work, run_name, run_pipeline
+from pipelines.runs import INCARNATION, MAKE_UP, RUNS, UNIT, make_up_work, run_name, run_pipeline
 from schemas.topics import topic
 
 EVENTS = "delivery.events"
@@ -116,7 +116,7 @@ def _planned(ledger: DataFrame, pipeline: str, campaign_id: str, source_id: str)
     message_id."""
     of_run = (F.col("source") == "run") & (F.col("source_id") == source_id)
     # Other runs of the same source id are make-up runs of it.
-    is_own = (F.col("pipeline") == pipeline) | ~F.col("pipeline").startswith("run-")
+    is_own = (F.col("pipeline") == pipeline) | ~F.col("pipeline").startswith(RUNS)
     rows = ledger.where((F.col("campaign_id") == campaign_id) & of_run & is_own)
     stopped = rows.where(F.col("stage") == "render").select("decision_id")
     sent = rows.where((F.col("stage") == "decide") & (F.col("decision") == "sent"))

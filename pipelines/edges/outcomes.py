@@ -16,7 +16,7 @@ from pipelines.edges.about import may_hold
 from pipelines.edges.mirror import TableFiles
 from pipelines.edges.recorded import NEWS
 from pipelines.edges.tables import Tables
-from pipelines.runs import run_pipeline
+from pipelines.runs import RUNS, run_pipeline
 from schemas.tables import table
 
 _LEDGER = table("ledger")
@@ -24,7 +24,7 @@ _LINE = ("campaign_id", "channel", "decision", "reason")
 #: What tells whose a row is.
 _OWNER = ("campaign_id", "pipeline", "source", "source_id", "run")
 _NEWS = ("message_id", "decided_at")
-_IS_OF_RUN = pc.starts_with(pc.field("pipeline"), "run-")
+_IS_OF_RUN = pc.starts_with(pc.field("pipeline"), RUNS)
 
 
 def count_campaign(tables: Tables, campaign_id: str) -> list[dict[str, Any]]:
@@ -76,7 +76,7 @@ def _count(tables: Tables, values: dict[str, list[str]], is_own: pc.Expression) 
 def _sender(rows: pa.Table) -> pa.ChunkedArray:
     """Of what is sent, or was to be: by which run, so that it can be asked whether that has ended."""
     is_to_send = pc.or_(pc.equal(rows["decision"], "sent"), pc.equal(rows["stage"], "render"))
-    is_of_run = pc.starts_with(rows["pipeline"], "run-")
+    is_of_run = pc.starts_with(rows["pipeline"], RUNS)
     return pc.if_else(pc.and_(is_to_send, is_of_run), rows["pipeline"], pa.scalar(None, pa.string()))
 
 

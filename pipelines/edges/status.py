@@ -24,13 +24,12 @@ from pipelines.edges.tables import Tables
 from pipelines.edges.waiting import Waiting, waiting_by_run
 from pipelines.errors import InputError
 from pipelines.releases import release_pipeline
-from pipelines.runs import INCARNATION, UNIT, run_name, run_pipeline
+from pipelines.runs import INCARNATION, RUNS, UNIT, run_name, run_pipeline
 
 State = Literal["running", "paused", "cancelled", "finished", "unfinished", "stopped"]
 
 #: Epochs of a stream that are counted together.
 EPOCHS = 20
-_RUNS = "run-"
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ class StatusReader:
         alive = living(self._objects, now)
         # What waits is released by the driver of its stream, which beats under the stream's own name.
         alive |= {release_pipeline(name) for name in alive}
-        names = [name for name in self._objects.folders("manifests/") if not name.startswith(_RUNS)]
+        names = [name for name in self._objects.folders("manifests/") if not name.startswith(RUNS)]
         return [self._stream(name, name in alive) for name in sorted(names)]
 
     def paused(self) -> list[PausedCampaign]:
@@ -205,7 +204,7 @@ class StatusReader:
 def _begun(objects: ObjectStore) -> list[tuple[str, str]]:
     """(CAMPAIGN/RUN_ID, pipeline) of every run, newest first."""
     ending = f"/{INCARNATION}/{UNIT:012d}.json"
-    items = [item for item in objects.list(f"manifests/{_RUNS}") if item.name.endswith(ending)]
+    items = [item for item in objects.list(f"manifests/{RUNS}") if item.name.endswith(ending)]
     items.sort(key=lambda item: item.modified, reverse=True)
     pipelines = [item.name.split("/")[1] for item in items]
     return [(run_name(pipeline), pipeline) for pipeline in pipelines]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pyarrow as pa
 import pytest
@@ -13,32 +13,11 @@ from pipelines.campaigns.hours import NO_RULES
 from pipelines.edges.manifests import Manifest
 from pipelines.releases import make_release_work, release_pipeline
 from schemas.tables import table
-from tests.builders import NOW, Row, frame, make_campaign, scheduled_campaign
+from tests.builders import NOW, Row, frame, hold_row, make_campaign, scheduled_campaign
 
 HOLDS = table("holds")
 OWNER = release_pipeline("triggered")
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-
-
-def hold(name: str, due_at: datetime, **changes: object) -> Row:
-    empty = dict.fromkeys(HOLDS.column_names)
-    made = {
-        "hold_id": name,
-        "state": "open",
-        "owner": OWNER,
-        "due_at": due_at,
-        "due_date": due_at.date(),
-        "source": "event",
-        "source_id": name,
-        "campaign_id": "letter",
-        "channel": "sms",
-        "customer_id": "c-1",
-        "occurred_at": NOW,
-        "priority": 50,
-        "held_at": NOW,
-        "reason": "held_rate",
-    }
-    return {**empty, **made, **changes}
 
 
 def released(spark: SparkSession, holds: list[Row], most: int, *campaigns: Campaign) -> pa.Table:
@@ -57,8 +36,8 @@ def released(spark: SparkSession, holds: list[Row], most: int, *campaigns: Campa
 @pytest.mark.parametrize("reason", ["held_rate", None])
 def test_a_turn_is_missed_after_two_minutes(spark: SparkSession, reason: str | None) -> None:
     waited = [
-        *(hold(f"h-{n}", NOW - n * SECOND, reason=reason) for n in (0, 120, 121, 7_200)),
-        hold("h-quiet", NOW, reason="held_quiet_hours"),
+        *(hold_row(f"h-{n}", NOW - n * SECOND, reason=reason) for n in (0, 120, 121, 7_200)),
+        hold_row("h-quiet", NOW, reason="held_quiet_hours"),
     ]
     found = released(spark, waited, 9, scheduled_campaign()).to_pylist()
     assert {row["hold_id"]: row["has_turn"] for row in found} == {
@@ -73,11 +52,11 @@ def test_a_turn_is_missed_after_two_minutes(spark: SparkSession, reason: str | N
 
 def test_the_urgent_lane_comes_before_priority_and_this_before_time(spark: SparkSession) -> None:
     due = [
-        hold("h-gone", NOW - 3 * MINUTE, campaign_id="gone"),
-        hold("h-early", NOW - 2 * MINUTE, customer_id="c-2"),
-        hold("h-high", NOW - MINUTE, customer_id="c-3", priority=90),
-        hold("h-receipt", NOW, campaign_id="receipt"),
-        hold("h-alarm", NOW, campaign_id="alarm", priority=60),
+        hold_row("h-gone", NOW - 3 * MINUTE, campaign_id="gone"),
+        hold_row("h-early", NOW - 2 * MINUTE, customer_id="c-2"),
+        hold_row("h-high", NOW - MINUTE, customer_id="c-3", priority=90),
+        hold_row("h-receipt", NOW, campaign_id="receipt"),
+        hold_row("h-alarm", NOW, campaign_id="alarm", priority=60),
     ]
     letter = scheduled_campaign()
     receipt = make_campaign(None, campaign_id="receipt", topic="transactional")

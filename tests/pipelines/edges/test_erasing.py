@@ -19,7 +19,7 @@ from pipelines.edges.tables import Tables
 from pipelines.errors import BusyTableError
 from pipelines.suppression import pseudonym, suppressed_value
 from schemas.tables import TABLES, table
-from tests.builders import HOUR, NOW, Row, audience_row, change_row, ledger_row, suppression_row
+from tests.builders import HOUR, NOW, Row, audience_row, change_row, hold_row, ledger_row, suppression_row
 
 #: What is known of the customer who is erased, in any column of any table.
 KNOWN = ("ann-17", "ann@example.org", "o-secret", "t-ann-17", "e-ann-17")
@@ -36,15 +36,6 @@ def cancellation(customer_id: str, value: str) -> Row:
         "event_id": f"e-{customer_id}",
         "occurred_at": NOW,
     }
-
-
-def hold(customer_id: str, data: str) -> Row:
-    known = dict.fromkeys(table("holds").column_names) | ledger_row(
-        customer_id=customer_id, data=data, source_id=f"t-{customer_id}"
-    )
-    made = known | {"hold_id": customer_id, "state": "open", "owner": "triggered-holds", "due_at": NOW}
-    made |= {"due_date": NOW.date(), "held_at": NOW}
-    return {name: made[name] for name in table("holds").column_names}
 
 
 def rows_of(name: str) -> list[Row]:
@@ -66,7 +57,10 @@ def rows_of(name: str) -> list[Row]:
             ),
             ledger_row(customer_id="c-2", gates=SAID[:0], detail="no cake for c-2"),
         ],
-        "holds": [hold("ann-17", '{"order_id": "o-secret"}'), hold("c-2", "{}")],
+        "holds": [
+            hold_row("ann-17", customer_id="ann-17", source_id="t-ann-17", data='{"order_id": "o-secret"}'),
+            hold_row("c-2", customer_id="c-2"),
+        ],
     }
     return made[name]
 

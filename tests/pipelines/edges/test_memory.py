@@ -15,7 +15,7 @@ from pipelines.edges.tables import Tables
 from pipelines.holds import Ending, select_open
 from pipelines.identity import uuid5
 from schemas.tables import Table, table
-from tests.builders import NOW, Row, audience_row, change_row, frame, ledger_row, suppression_row
+from tests.builders import NOW, Row, audience_row, change_row, frame, hold_row, ledger_row, suppression_row
 
 LEDGER, AUDIENCE, HOLDS = table("ledger"), table("audience"), table("holds")
 
@@ -68,13 +68,10 @@ def test_changes_are_those_that_can_concern_a_candidate(spark: SparkSession, set
     ]
 
 
-def hold(number: int, customer_id: str, campaign_id: str = "welcome", owner: str = "triggered-holds") -> Row:
+def hold(number: int, customer_id: str, campaign_id: str = "welcome", **changes: str) -> Row:
     """Due on one of three days."""
-    due = NOW + number % 3 * timedelta(days=1)
-    return dict.fromkeys(HOLDS.column_names) | {
-        "hold_id": f"h-{number}", "state": "open", "owner": owner, "due_at": due, "due_date": due.date(),
-        "customer_id": customer_id, "campaign_id": campaign_id, "data": f'{{"number": {number}}}',
-    }  # fmt: skip
+    about = {"customer_id": customer_id, "campaign_id": campaign_id, "data": f'{{"number": {number}}}'}
+    return hold_row(f"h-{number}", NOW + number % 3 * timedelta(days=1), **about, **changes)
 
 
 def closing(opened: Row) -> Row:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from console.lines import numbered_lines
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -57,7 +58,7 @@ def produce_file(settings: Settings, topic: str, file: Path, *, validate: bool =
         check_lines(topic, file)
     partitions(settings, topic)
     key_field = topic_named(topic).key
-    return send(settings, ((topic, _key(line, key_field), line) for _, line in _lines(file))).total()
+    return send(settings, ((topic, _key(line, key_field), line) for _, line in numbered_lines(file))).total()
 
 
 def check_lines(topic: str, file: Path) -> int:
@@ -74,7 +75,7 @@ def check_lines(topic: str, file: Path) -> int:
     model = RECORDS[schema]
     problems: list[str] = []
     invalid = count = 0
-    for number, line in _lines(file):
+    for number, line in numbered_lines(file):
         count += 1
         try:
             read_record(topic, line)
@@ -92,15 +93,6 @@ def check_lines(topic: str, file: Path) -> int:
             f"{lines}{more}\nNothing was sent. Correct the file, or send it as it is with --no-validate."
         )
     return count
-
-
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """(line number, line) of each line that is not blank."""
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            stripped = line.rstrip(b"\r\n")
-            if stripped.strip():
-                yield number, stripped
 
 
 def _key(line: bytes, field: str) -> bytes | None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from console.lines import numbered_lines
+
 if TYPE_CHECKING:
     from pipelines.edges.tables import Tables
 
@@ -106,9 +108,7 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     from schemas.tables.suppressions import CAUSES, KINDS
 
     rows, faults = [], []
-    for number, line in enumerate(file.read_bytes().splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(file):
         try:
             row = json.loads(line.decode())
         except (ValueError, RecursionError):

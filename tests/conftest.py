@@ -65,7 +65,8 @@ def spark(servers: EmbeddedServers) -> Iterator[SparkSession]:
     from pipelines.edges.few import session_for_few
 
     options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-java-options '{options}' pyspark-shell"
+    # Each worker of pytest has a session: three of them fit into 8 GB.
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory 2g --driver-java-options '{options}' pyspark-shell"
     session = open_session("tests", conf.load("local", environ=servers.environment()))
     session.sparkContext.setLogLevel("ERROR")
     yield session_for_few(session)

@@ -120,23 +120,16 @@ def test_a_run_is_paused_in_its_middle_goes_on_and_is_cancelled(scene: Scene) ->
     assert again == {**result, "already_complete": True}
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        "pipelines.units.UnitRunner.publish",
-        "pipelines.publication.render_failures",
-        "pipelines.edges.manifests.ManifestStore.finish",
-    ],
-)
-def test_a_cancelled_run_that_is_killed_ends_cancelled(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, step: str
+def test_a_cancelled_run_that_is_killed_again_and_again_ends_cancelled(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.control.cancel()
-    die_before(step, scene, monkeypatch)
+    die_before("pipelines.units.UnitRunner.publish", scene, monkeypatch)
+    die_before("pipelines.publication.render_failures", scene, monkeypatch)
     # Neither a wish that is gone nor another size of transactions brings it back to life: the markers have ended it.
-    if not step.endswith("publish"):
-        scene.objects.delete(f"control/{scene.pipeline}/cancel")
-        scene.set_transaction(7)
+    scene.objects.delete(f"control/{scene.pipeline}/cancel")
+    scene.set_transaction(7)
+    die_before("pipelines.edges.manifests.ManifestStore.finish", scene, monkeypatch)
     result = scene.go()
     assert (result["state"], sms(result)["excluded"]) == ("cancelled", {"cancelled_run": FEW})
     assert not scene.messages()

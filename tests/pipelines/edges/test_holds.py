@@ -148,17 +148,17 @@ def test_what_arrived_while_the_stream_was_down_counts_before_anything_is_releas
     )
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        "pipelines.edges.lake.DeltaLake.append_few",
-        "pipelines.recording.Recorder.open_holds",
-        "pipelines.units.UnitRunner.publish",
-        "pipelines.edges.manifests.ManifestStore.finish",
-    ],
+#: In the order in which a release comes to them.
+STEPS_OF_A_RELEASE = (
+    "pipelines.edges.lake.DeltaLake.append_few",
+    "pipelines.recording.Recorder.open_holds",
+    "pipelines.units.UnitRunner.publish",
+    "pipelines.edges.manifests.ManifestStore.finish",
 )
-def test_a_release_that_dies_is_finished_by_the_next_driver(
-    workspace: Workspace, at: Any, monkeypatch: pytest.MonkeyPatch, step: str
+
+
+def test_a_release_that_dies_at_each_step_is_finished_by_the_next_driver(
+    workspace: Workspace, at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at(NOW)
     workspace.send(EVENTS, delivered("c-1"), delivered("c-2"))
@@ -168,10 +168,11 @@ def test_a_release_that_dies_is_finished_by_the_next_driver(
     def die(*_: object) -> None:
         raise ServerError("killed")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(step, die)
-        with pytest.raises(ServerError, match="killed"):
-            workspace.run()
+    for step in STEPS_OF_A_RELEASE:
+        with monkeypatch.context() as patch:
+            patch.setattr(step, die)
+            with pytest.raises(ServerError, match="killed"):
+                workspace.run()
     at(NOW + 4 * DAY)
     (released,) = workspace.run()
     assert released["unit"] == 0

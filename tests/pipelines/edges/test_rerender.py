@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,14 +13,26 @@ from typer.testing import CliRunner
 
 from conf import Settings
 from console.main import make_app
+from pipelines.edges.makeup import make_up
 from pipelines.edges.rerender import rerender
 from pipelines.edges.scheduled import run_campaign
 from pipelines.errors import InputError
 from schemas.channels import CHANNELS
 from schemas.messages import Recall
 from schemas.tables import table
-from tests.builders import TEMPLATES, audience_row, consent, make_campaign, scheduled_campaign, trigger
-from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
+from tests.builders import (
+    NOW,
+    TEMPLATES,
+    audience_row,
+    consent,
+    event,
+    event_campaign,
+    make_campaign,
+    scheduled_campaign,
+    trigger,
+)
+from tests.pipelines.edges.conftest import SetClock
+from tests.pipelines.edges.workspace import EVENTS, TRIGGERS, Workspace, people
 from tests.topics import read_committed
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
@@ -82,6 +95,50 @@ def test_every_message_is_rendered_again_byte_for_byte(
     assert refused is not None
     with pytest.raises(InputError, match="was never sent: excluded, no_consent"):
         rerender(workspace.settings, refused.message_id)
+
+
+def bodies(workspace: Workspace, version: str) -> list[tuple[str, bytes]]:
+    """Message id and bytes of each message of a campaign version, as it stands in its batch: one a batch."""
+    values = [record.value() for record in records(workspace) if version.encode() in record.value()]
+    found = [(json.loads(value)["messages"], value.partition(b'"messages":[')[2]) for value in values]
+    assert all(len(messages) == 1 for messages, _ in found)
+    return [(messages[0]["message_id"], value.removesuffix(b"]}")) for messages, value in found]
+
+
+def test_what_waited_and_what_was_sent_again_is_rendered_as_it_was_each_time(
+    workspace: Workspace, environment: dict[str, str], at: SetClock
+) -> None:
+    """And after an erasure nobody can render it."""
+    settings = workspace.settings
+    rule = {"event": "order.delivered", "delay": "2 days"}
+    waiting, letter = workspace.publish(
+        event_campaign(trigger=rule, channels=["sms"]),
+        scheduled_campaign("customer_id = 'c-2'", channels=["sms"]),
+    )
+    at(NOW)
+    workspace.send(EVENTS, event("e-1", customer_id="c-1"))
+    workspace.run()
+    # The snapshot of the release is not that of the epoch which held it, nor that of now.
+    workspace.promote(people("c-1", "c-2", first_name="Zora"))
+    at(NOW + timedelta(days=3))
+    workspace.run()
+    run_campaign(workspace.spark, settings, "letter", workspace.run_id)
+    workspace.promote(people("c-1", "c-2", first_name="Other"))
+    make_up(workspace.spark, settings, f"letter/{workspace.run_id}")
+    ((released, body),) = bodies(workspace, waiting)
+    assert b"Zora" in body
+    assert rerender(settings, released) == body
+    (first, body), (again, other) = sorted(bodies(workspace, letter), key=lambda one: b"Other" in one[1])
+    assert (first, b"Zora" in body, b"Other" in other) == (again, True, True)
+    assert rerender(settings, first, f"run-letter-{workspace.run_id}") == body
+    assert (
+        rerender(settings, first)
+        == rerender(settings, first, f"run-letter-{workspace.run_id}.make-up")
+        == other
+    )
+    carillon(environment, "erase", "--customer", "c-1")
+    with pytest.raises(InputError, match="an erasure removes customers from all versions"):
+        rerender(settings, released)
 
 
 def test_what_retention_has_removed_is_named(workspace: Workspace) -> None:

@@ -246,6 +246,27 @@ def test_what_was_recalled_before_it_was_read_is_not_delivered_and_each_message_
     DeliveryEvent.model_validate_json(json.dumps(event))
 
 
+def test_a_recall_reaches_a_sender_that_is_running(settings: Settings, tmp_path: Path) -> None:
+    stop = threading.Event()
+    sender = threading.Thread(target=run, args=(settings, tmp_path), kwargs={"stop": stop})
+    sender.start()
+    try:
+        publish(settings, [record("sms", ["s-1"])])
+        wait_until_told(settings, ("accepted", "s-1"))
+        recall(settings, "sha256:00")
+        publish(settings, [record("sms", ["s-2"], offset=1)])
+        wait_until_told(settings, ("accepted", "s-1"), ("recalled", "s-2"))
+    finally:
+        stop.set()
+        sender.join()
+
+
+def wait_until_told(settings: Settings, *outcomes: tuple[str, str]) -> None:
+    ends = time.monotonic() + 30
+    while (found := told(settings)) != list(outcomes):
+        assert time.monotonic() < ends, found
+
+
 def test_a_recall_that_cannot_be_understood_stops_the_sender(settings: Settings, tmp_path: Path) -> None:
     producer = Producer(settings.kafka.librdkafka())
     producer.produce("send.recalls", key=b"sha256:00", value=b"{}")

@@ -265,6 +265,7 @@ def wait_until_told(settings: Settings, *outcomes: tuple[str, str]) -> None:
     ends = time.monotonic() + 30
     while (found := told(settings)) != list(outcomes):
         assert time.monotonic() < ends, found
+        time.sleep(0.05)
 
 
 def test_a_recall_that_cannot_be_understood_stops_the_sender(settings: Settings, tmp_path: Path) -> None:

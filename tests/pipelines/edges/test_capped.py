@@ -15,10 +15,10 @@ from pipelines.edges.ledger import LEDGER
 from pipelines.edges.progress import FencedError
 from pipelines.edges.terms import Term
 from pipelines.edges.turns import APP_ID, FOLDER, Turns
-from pipelines.errors import ServerError
 from pipelines.identity import uuid5
 from pipelines.recording import Recorder
 from tests.builders import ledger_row, make_campaign, trigger
+from tests.killed import killed_at
 from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
@@ -76,16 +76,10 @@ def test_a_driver_that_dies_in_its_turn_keeps_nobody_waiting(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace.send(TRIGGERS, trigger("t-1"), trigger("t-2", occurred_at="2026-03-01T09:05:00Z"))
-
-    def die(*_: object) -> None:
-        raise ServerError("killed")
-
-    with monkeypatch.context() as patch:
-        # As after kill -9: nothing is decided, and the turn is not released.
-        patch.setattr("pipelines.recording.Recorder._decide", die)
+    # As after kill -9: nothing is decided, and the turn is not released.
+    with monkeypatch.context() as patch, killed_at("pipelines.recording.Recorder._decide"):
         patch.setattr("pipelines.edges.turns.Turns._release", lambda *_: None)
-        with pytest.raises(ServerError, match="killed"):
-            workspace.run()
+        workspace.run()
     workspace.run()
     assert said(workspace) == Counter([("t-1", "sent", None), ("t-2", "excluded", "lost_to_priority")])
     assert workspace.lake.last_appended(LEDGER, APP_ID) == 5
@@ -161,18 +155,10 @@ def test_a_trigger_that_somebody_decides_while_it_waits_for_its_turn_is_a_repeat
     assert workspace.messages().total() == 0
 
 
-def test_what_was_decided_in_a_turn_is_published_though_the_checkpoint_is_gone(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_decided_in_a_turn_is_published_though_the_checkpoint_is_gone(workspace: Workspace) -> None:
     workspace.send(TRIGGERS, trigger("t-1"), trigger("t-2", customer_id="c-2"))
-
-    def die(*_: object) -> None:
-        raise ServerError("killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("pipelines.units.UnitRunner.publish", die)
-        with pytest.raises(ServerError, match="killed"):
-            workspace.run()
+    with killed_at("pipelines.units.UnitRunner.publish"):
+        workspace.run()
     for item in workspace.objects.list("checkpoints/"):
         workspace.objects.delete(item.name)
     finished, again = workspace.run()

@@ -18,6 +18,7 @@ from pipelines.edges.plans import PlanStore
 from pipelines.edges.scheduled import run_campaign
 from pipelines.errors import InputError
 from tests.builders import scheduled_campaign
+from tests.killed import killed_at
 from tests.pipelines.edges.workspace import Workspace, people
 from tests.topics import is_empty
 
@@ -83,14 +84,9 @@ def sms(result: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def die_before(step: str, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(*_: object) -> None:
-        raise InputError("killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(step, die)
-        with pytest.raises(InputError, match="killed"):
-            scene.go()
+def die_before(step: str, scene: Scene) -> None:
+    with killed_at(step, InputError):
+        scene.go()
 
 
 def test_a_run_is_paused_in_its_middle_goes_on_and_is_cancelled(scene: Scene) -> None:
@@ -120,27 +116,23 @@ def test_a_run_is_paused_in_its_middle_goes_on_and_is_cancelled(scene: Scene) ->
     assert again == {**result, "already_complete": True}
 
 
-def test_a_cancelled_run_that_is_killed_again_and_again_ends_cancelled(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cancelled_run_that_is_killed_again_and_again_ends_cancelled(scene: Scene) -> None:
     scene.control.cancel()
-    die_before("pipelines.units.UnitRunner.publish", scene, monkeypatch)
-    die_before("pipelines.publication.render_failures", scene, monkeypatch)
+    die_before("pipelines.units.UnitRunner.publish", scene)
+    die_before("pipelines.publication.render_failures", scene)
     # Neither a wish that is gone nor another size of transactions brings it back to life: the markers have ended it.
     scene.objects.delete(f"control/{scene.pipeline}/cancel")
     scene.set_transaction(7)
-    die_before("pipelines.edges.manifests.ManifestStore.finish", scene, monkeypatch)
+    die_before("pipelines.edges.manifests.ManifestStore.finish", scene)
     result = scene.go()
     assert (result["state"], sms(result)["excluded"]) == ("cancelled", {"cancelled_run": FEW})
     assert not scene.messages()
     scene.check()
 
 
-def test_a_paused_run_that_was_killed_stays_paused_until_it_is_resumed(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_paused_run_that_was_killed_stays_paused_until_it_is_resumed(scene: Scene) -> None:
     scene.control.pause()
-    die_before("pipelines.units.UnitRunner.publish", scene, monkeypatch)
+    die_before("pipelines.units.UnitRunner.publish", scene)
     running = Running(scene)
     wait_until(lambda: PlanStore(scene.objects).find(f"{scene.pipeline}/run", 0) is not None)
     time.sleep(3.0)
@@ -155,9 +147,9 @@ def test_a_paused_run_that_was_killed_stays_paused_until_it_is_resumed(
     scene.check()
 
 
-def test_a_resumed_run_counts_its_chunks_as_it_began(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_counts_its_chunks_as_it_began(scene: Scene) -> None:
     """The size of a transaction was changed between a kill and the next start."""
-    die_before("pipelines.edges.manifests.ManifestStore.finish", scene, monkeypatch)
+    die_before("pipelines.edges.manifests.ManifestStore.finish", scene)
     assert scene.messages().total() == FEW
     scene.set_transaction(1)
     assert sms(scene.go())["published"] == FEW

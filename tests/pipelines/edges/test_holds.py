@@ -19,9 +19,9 @@ from pipelines.edges.scheduled import run_campaign
 from pipelines.edges.stream import TriggeredStream
 from pipelines.edges.tables import Tables
 from pipelines.edges.waiting import Waiting, waiting_by_run
-from pipelines.errors import ServerError
 from schemas.tables import table
 from tests.builders import NOW, consent_event, event, event_campaign, scheduled_campaign
+from tests.killed import killed_at
 from tests.pipelines.edges.workspace import EVENTS, Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
@@ -158,21 +158,15 @@ STEPS_OF_A_RELEASE = (
 
 
 def test_a_release_that_dies_at_each_step_is_finished_by_the_next_driver(
-    workspace: Workspace, at: Any, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, at: Any
 ) -> None:
     at(NOW)
     workspace.send(EVENTS, delivered("c-1"), delivered("c-2"))
     workspace.run()
     at(NOW + 3 * DAY)
-
-    def die(*_: object) -> None:
-        raise ServerError("killed")
-
     for step in STEPS_OF_A_RELEASE:
-        with monkeypatch.context() as patch:
-            patch.setattr(step, die)
-            with pytest.raises(ServerError, match="killed"):
-                workspace.run()
+        with killed_at(step):
+            workspace.run()
     at(NOW + 4 * DAY)
     (released,) = workspace.run()
     assert released["unit"] == 0

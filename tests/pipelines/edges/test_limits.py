@@ -12,6 +12,7 @@ from pipelines.errors import InputError
 from schemas.tables import table
 from schemas.topics import topic
 from tests.builders import scheduled_campaign
+from tests.killed import killed_at
 from tests.pipelines.edges.workspace import Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
@@ -19,19 +20,13 @@ CUSTOMERS = ("c-1", "c-2", "c-3")
 
 
 @pytest.fixture
-def workspace(spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def workspace(spark: SparkSession, settings: Settings) -> Workspace:
     """A run that has published everything and died before it said so."""
     made = Workspace(spark, settings)
     made.promote(people(*CUSTOMERS))
     made.publish(scheduled_campaign(channels=["sms"]))
-
-    def die(*_: object) -> None:
-        raise InputError("killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("pipelines.edges.manifests.ManifestStore.finish", die)
-        with pytest.raises(InputError, match="killed"):
-            go(made)
+    with killed_at("pipelines.edges.manifests.ManifestStore.finish", InputError):
+        go(made)
     assert made.messages().total() == len(CUSTOMERS)
     return made
 

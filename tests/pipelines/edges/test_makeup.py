@@ -16,6 +16,7 @@ from pipelines.edges.makeup import make_up
 from pipelines.edges.scheduled import run_campaign
 from pipelines.errors import InputError
 from tests.builders import audience_row, consent, scheduled_campaign
+from tests.killed import killed_at
 from tests.oracle.rules import held_out
 from tests.pipelines.edges.workspace import Workspace, people
 
@@ -57,10 +58,8 @@ def test_those_whom_nobody_acknowledged_are_asked_again_and_sent_to_once(
     def die(*_: object) -> None:
         raise InputError("killed")
 
-    with monkeypatch.context() as patch:
-        patch.setattr("pipelines.edges.manifests.ManifestStore.finish", die)
-        with pytest.raises(InputError, match="killed"):
-            again(workspace, run_id)
+    with killed_at("pipelines.edges.manifests.ManifestStore.finish", InputError):
+        again(workspace, run_id)
     # When the acknowledgements may be gone, silence says nothing: nobody is written to.
     for days, is_too_late in ((13.99, False), (14.01, True)):
         later = datetime.now(timezone.utc) + timedelta(days=days)
@@ -93,19 +92,11 @@ def again(workspace: Workspace, run_id: str, house: Decide = NO_RULES) -> dict[s
     return make_up(workspace.spark, settings, f"letter/{run_id}")
 
 
-def test_a_run_that_has_not_ended_is_not_made_up_for(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_has_not_ended_is_not_made_up_for(workspace: Workspace) -> None:
     run_id = workspace.run_id
-
-    def die(*_: object) -> None:
-        raise InputError("killed")
-
     with pytest.raises(InputError, match=f"no run 'letter/{run_id}' has begun"):
         again(workspace, run_id)
-    with monkeypatch.context() as patch:
-        patch.setattr("pipelines.units.UnitRunner.publish", die)
-        with pytest.raises(InputError, match="killed"):
-            run_campaign(workspace.spark, workspace.settings, "letter", run_id)
+    with killed_at("pipelines.units.UnitRunner.publish", InputError):
+        run_campaign(workspace.spark, workspace.settings, "letter", run_id)
     with pytest.raises(InputError, match="has not ended"):
         again(workspace, run_id)

@@ -18,9 +18,9 @@ from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.recovery import find_unfinished
 from pipelines.edges.scheduled import run_campaign
-from pipelines.errors import ServerError
 from schemas.tables import Table, table
 from tests.builders import make_campaign, scheduled_campaign, trigger
+from tests.killed import killed_at
 from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
@@ -40,14 +40,9 @@ def lose_checkpoint(workspace: Workspace) -> None:
         workspace.objects.delete(item.name)
 
 
-def die_before(step: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(*_: object) -> None:
-        raise ServerError("killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(step, die)
-        with pytest.raises(ServerError, match="killed"):
-            workspace.run()
+def die_before(step: str, workspace: Workspace) -> None:
+    with killed_at(step):
+        workspace.run()
 
 
 def unfinished(workspace: Workspace, current: str | None = None) -> list[int]:
@@ -55,13 +50,11 @@ def unfinished(workspace: Workspace, current: str | None = None) -> list[int]:
     return [unit for _, unit in find_unfinished(workspace.lake, manifests, "triggered", current)]
 
 
-def test_what_was_recorded_is_published_though_the_checkpoint_is_gone(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_recorded_is_published_though_the_checkpoint_is_gone(workspace: Workspace) -> None:
     workspace.send(TRIGGERS, trigger("t-1"))
     workspace.run()
     workspace.send(TRIGGERS, trigger("t-2", customer_id="c-2"), trigger("t-3", customer_id="c-3"))
-    die_before("pipelines.units.UnitRunner.publish", workspace, monkeypatch)
+    die_before("pipelines.units.UnitRunner.publish", workspace)
     assert unfinished(workspace) == [1]
     lose_checkpoint(workspace)
     finished, again = workspace.run()
@@ -74,10 +67,10 @@ def test_what_was_recorded_is_published_though_the_checkpoint_is_gone(
 
 
 def test_what_was_published_is_not_published_again_though_nothing_says_that_it_was_finished(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace,
 ) -> None:
     workspace.send(TRIGGERS, trigger("t-1"), trigger("t-2", customer_id="c-2"))
-    die_before("pipelines.edges.manifests.ManifestStore.finish", workspace, monkeypatch)
+    die_before("pipelines.edges.manifests.ManifestStore.finish", workspace)
     assert workspace.messages().total() == 2
     lose_checkpoint(workspace)
     results = workspace.run()
@@ -130,10 +123,10 @@ def test_another_pipelines_checkpoint_is_refused(workspace: Workspace, settings:
 
 
 def test_another_pipelines_checkpoint_is_refused_before_its_first_epoch_is_done(
-    workspace: Workspace, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, settings: Settings
 ) -> None:
     workspace.send(TRIGGERS, trigger("t-1"))
-    die_before("pipelines.units.UnitRunner.publish", workspace, monkeypatch)
+    die_before("pipelines.units.UnitRunner.publish", workspace)
     with pytest.raises(CheckpointError, match="is that of pipeline 'triggered', not of 'other'"):
         workspace.run(pipeline="other", checkpoint=settings.stream.checkpoint)
     assert workspace.messages().total() == 0

@@ -17,6 +17,7 @@ from pipelines.edges.makeup import make_up
 from pipelines.edges.rerender import rerender
 from pipelines.edges.scheduled import run_campaign
 from pipelines.errors import InputError
+from pipelines.runs import MAKE_UP, run_pipeline
 from schemas.channels import CHANNELS
 from schemas.messages import Recall
 from schemas.tables import table
@@ -130,12 +131,9 @@ def test_what_waited_and_what_was_sent_again_is_rendered_as_it_was_each_time(
     assert rerender(settings, released) == body
     (first, body), (again, other) = sorted(bodies(workspace, letter), key=lambda one: b"Other" in one[1])
     assert (first, b"Zora" in body, b"Other" in other) == (again, True, True)
-    assert rerender(settings, first, f"run-letter-{workspace.run_id}") == body
-    assert (
-        rerender(settings, first)
-        == rerender(settings, first, f"run-letter-{workspace.run_id}.make-up")
-        == other
-    )
+    pipeline = run_pipeline("letter", workspace.run_id)
+    assert rerender(settings, first, pipeline) == body
+    assert rerender(settings, first) == rerender(settings, first, f"{pipeline}{MAKE_UP}") == other
     carillon(environment, "erase", "--customer", "c-1")
     with pytest.raises(InputError, match="an erasure removes customers from all versions"):
         rerender(settings, released)

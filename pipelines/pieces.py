@@ -19,11 +19,13 @@ from pipelines.scatter import PIECE_COLUMNS, Spread, scatter
 
 Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
-_PART_COLUMNS = "side int, path string, size bigint, part int, parts int"
+_PART_COLUMNS = "place int, side int, path string, size bigint, part int, parts int"
 #: A piece may hold thousands of rows, and a row that is cut into a piece is small: bytes bound what is held at a time.
 _SETTINGS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
     "spark.sql.execution.arrow.maxBytesPerBatch": str(16 * 1024 * 1024),
+    # How many tasks there are is said here: planning while it runs only makes more jobs of it.
+    "spark.sql.adaptive.enabled": "false",
 }
 
 
@@ -40,11 +42,14 @@ def pieces_of(
 ) -> DataFrame:
     """Pieces of all sides, each at its send partition, those of a bucket together. `rows`, with a `customer_id`, are
     one side more, the last. Runs nothing by itself."""
-    files = [(number, *part) for number, side in enumerate(sides) for part in side.parts]
+    parts = [(number, part) for number, side in enumerate(sides) for part in side.parts]
+    # A task for each, the longest first: spread by chance, two large ones were read one after the other.
+    parts.sort(key=lambda each: each[1].size // each[1].parts, reverse=True)
+    files = [(place, number, *part) for place, (number, part) in enumerate(parts)]
     session = session_like(spark, _SETTINGS)
     found = (
         session.createDataFrame(files, _PART_COLUMNS)
-        .repartition(max(1, len(files)))
+        .repartitionById(max(1, len(files)), F.col("place"))
         .mapInArrow(_read([side.scan for side in sides], spread), PIECE_COLUMNS)
     )
     if rows is not None:
@@ -57,8 +62,8 @@ def _read(scans: Sequence[TableScan], spread: Spread) -> Task:
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in batch.to_pylist():
-                side = row.pop("side")
-                for found in scans[side].read(FilePart(**row)):
+                side, part = row["side"], FilePart(*(row[name] for name in FilePart._fields))
+                for found in scans[side].read(part):
                     if found.num_rows:
                         yield scatter(found, side, spread)
 

@@ -85,7 +85,7 @@ def test_the_ledger_is_told_and_changed_without_spark(workspace: Workspace, tmp_
         "suppressed",
         "sent",
     )
-    assert workspace.lake.read(table("suppressions")).count() == 3
+    assert workspace.rows("suppressions").count() == 3
     carillon("suppress", str(listed), "--lift")
     workspace.send(TRIGGERS, trigger("t-7", customer_id="c-3"))
     workspace.run()

@@ -100,7 +100,7 @@ def test_a_message_waits_and_is_decided_again_when_it_is_due(workspace: Workspac
     assert workspace.run() == []
     assert workspace.messages().total() == 1
     workspace.check()
-    assert workspace.lake.read(table("holds")).count() == 8
+    assert workspace.rows("holds").count() == 8
     # The first release of another day leaves nothing of what is done.
     at(NOW + 20 * DAY)
     workspace.send(
@@ -109,7 +109,7 @@ def test_a_message_waits_and_is_decided_again_when_it_is_due(workspace: Workspac
     workspace.run()
     at(NOW + 22 * DAY)
     workspace.run()
-    left = workspace.lake.read(table("holds")).select("source_id", "state").collect()
+    left = workspace.rows("holds").select("source_id", "state").collect()
     assert Counter((row.source_id, row.state) for row in left) == {("e-9", "open"): 1, (None, "closed"): 1}
     workspace.check()
 

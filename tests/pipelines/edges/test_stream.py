@@ -255,7 +255,7 @@ def test_a_withdrawal_counts_for_the_triggers_of_its_own_epoch_and_for_later_one
     )
     workspace.forget_commit(2)
     workspace.run()
-    assert workspace.lake.read(table("consents")).count() == 2
+    assert workspace.rows("consents").count() == 2
     workspace.check()
 
 

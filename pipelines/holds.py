@@ -80,55 +80,11 @@ def _rows(given: pa.Table, made: Mapping[str, Any], kept: Sequence[str]) -> pa.T
     return pa.table(columns, schema=HOLDS.arrow_schema())
 
 
-def select_open(rows: DataFrame, owner: str) -> DataFrame:
-    """The open holds of an owner. `rows`: the table, or all its rows of some due times."""
-    own = rows.where(F.col("owner") == owner)
-    closed = own.where(F.col("state") == "closed").select("hold_id", "due_date")
-    opened = own.where(F.col("state") == "open")
-    # due_date is part of both sides, so that what is skipped of one is skipped of the other.
-    return opened.join(closed, on=["hold_id", "due_date"], how="left_anti")
-
-
-def due_by(rows: DataFrame, moment: datetime) -> DataFrame:
-    """The rows due at that moment, by their partition first."""
-    is_day = F.col("due_date") <= F.lit(moment.date())
-    return rows.where(is_day & (F.col("due_at") <= F.lit(moment)))
-
-
-#: The channels of one message: decided in one unit, since a campaign may choose between them.
-_TOGETHER = ("priority", "due_at", "campaign_id", "source", "source_id", "customer_id")
-
-
 def run_of_hold() -> Column:
     """The pipeline of the run behind a hold, null for a trigger's. An older row names the first run alone, also where
     another one made up for it."""
     first = F.format_string(run_pipeline("%s", "%s"), "campaign_id", "source_id")
     return F.when(F.col("source") == "run", F.coalesce("run", first))
-
-
-def is_kept_back(paused: Paused) -> Column:
-    """Whether a hold is of a run that is paused, by itself or with its campaign."""
-    waits = run_of_hold().isin(*paused.runs)
-    for campaign_id, version in paused.campaigns.items():
-        of_campaign = (F.col("source") == "run") & (F.col("campaign_id") == campaign_id)
-        waits |= of_campaign if version is None else of_campaign & (F.col("campaign_version") == version)
-    return F.coalesce(waits, F.lit(False))
-
-
-def select_due(
-    rows: DataFrame, owner: str, clock: datetime, most: int, paused: Paused, urgent: Sequence[str]
-) -> DataFrame:
-    """What a release works on: the due holds that are not paused, at most so many customers' messages, those of the
-    `urgent` campaigns first, then by priority, then the oldest; all channels of a message together."""
-    due = select_open(due_by(rows, clock), owner).where(~is_kept_back(paused))
-    is_urgent = F.col("campaign_id").isin(*urgent)
-    order = [is_urgent.desc(), F.col("priority").desc_nulls_last(), *[F.col(name) for name in _TOGETHER[1:]]]
-    chosen = due.select(*_TOGETHER).distinct().orderBy(*order).limit(most)
-    matching = F.lit(True)
-    ours, theirs = due.alias("due"), chosen.alias("chosen")
-    for name in _TOGETHER:
-        matching &= F.col(f"due.{name}").eqNullSafe(F.col(f"chosen.{name}"))
-    return ours.join(F.broadcast(theirs), on=matching, how="left_semi")
 
 
 def match_holds(

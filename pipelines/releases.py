@@ -11,12 +11,13 @@ from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from conf.house import Decide
 from pipelines.campaigns import Campaign
+from pipelines.edges.due import DueHolds
 from pipelines.edges.manifests import Manifest
-from pipelines.holds import Paused, match_holds, run_of_hold, select_due
+from pipelines.holds import Paused, match_holds
 from pipelines.lanes import urgent_campaigns
 from pipelines.match import campaigns_frame, identify_candidates
 from pipelines.work import Work
@@ -28,7 +29,7 @@ def release_pipeline(stream: str) -> str:
 
 
 def make_release_work(
-    holds: DataFrame,
+    holds: DueHolds,
     most: int,
     spark: SparkSession,
     manifest: Manifest,
@@ -36,19 +37,17 @@ def make_release_work(
     house: Decide,
     load: Callable[[str], Campaign],
 ) -> Work:
-    """The work of one release; `holds` as pinned, `most` as for `select_due`. `load` gives the campaign version of a
-    digest."""
+    """The work of one release, of at most so many messages. `load` gives the campaign version of a digest."""
     paused = Paused(manifest.paused_runs, manifest.paused_campaigns)
     urgent = urgent_campaigns(versions.values())
-    selected = select_due(holds, manifest.pipeline, manifest.decided_at, most, paused, urgent)
-    due = selected.withColumn("run", run_of_hold()).toArrow()
+    due = holds.select(manifest.holds_version, manifest.decided_at, most, paused, urgent)
     of_runs = due.filter(pc.is_valid(due["run"]))
     begun_with = {
         digest: versions.get(digest) or load(digest)
         for digest in pc.unique(of_runs["campaign_version"]).drop_null().to_pylist()
     }
     matched = match_holds(
-        spark.createDataFrame(due.select(holds.columns), holds.schema),
+        spark.createDataFrame(due),
         campaigns_frame(spark, sorted(versions.items()), house),
         manifest.decided_at,
         of_runs=campaigns_frame(spark, sorted(begun_with.items()), house),

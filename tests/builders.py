@@ -233,6 +233,12 @@ def hold_row(hold_id: str = "h-1", due_at: datetime = NOW, **changes: Any) -> Ro
     return _changed({**dict.fromkeys(table("holds").column_names), **made}, changes)
 
 
+def closing_row(opened: Row) -> Row:
+    """The row that says of a hold that it is closed: it names the hold alone."""
+    kept = ("hold_id", "owner", "due_at", "due_date")
+    return dict.fromkeys(opened) | {name: opened[name] for name in kept} | {"state": "closed"}
+
+
 def change_row(customer_id: str = "c-1", **changes: Any) -> Row:
     """A row of the table `consents`: a withdrawal an hour ago."""
     row: Row = {

@@ -18,7 +18,8 @@ from pipelines.edges.audience import AudiencePointer, Snapshot
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.recorded import IS_NEWS
-from pipelines.edges.tables import Tables, literal
+from pipelines.edges.sql import literal
+from pipelines.edges.tables import Tables
 from pipelines.errors import BusyTableError
 from pipelines.identity import uuid5
 from pipelines.suppression import suppressed_value

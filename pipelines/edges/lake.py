@@ -7,20 +7,9 @@ per (pipeline, incarnation, table, stage): Delta silently skips a version that i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from delta.exceptions import (
-    ConcurrentAppendException,
-    ConcurrentDeleteDeleteException,
-    ConcurrentDeleteReadException,
-    ConcurrentTransactionException,
-    ConcurrentWriteException,
-    DeltaConcurrentModificationException,
-    MetadataChangedException,
-    ProtocolChangedException,
-)
-from delta.tables import DeltaTable
+from delta.exceptions import ConcurrentTransactionException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -31,18 +20,6 @@ from schemas.tables import Table
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable as RustTable
-
-#: Somebody else's commit came first. In Python they have no class in common.
-_CONFLICTS = (
-    ConcurrentAppendException,
-    ConcurrentDeleteDeleteException,
-    ConcurrentDeleteReadException,
-    ConcurrentTransactionException,
-    ConcurrentWriteException,
-    DeltaConcurrentModificationException,
-    MetadataChangedException,
-    ProtocolChangedException,
-)
 
 
 class DeltaLake:
@@ -145,19 +122,6 @@ class DeltaLake:
     def replace(self, table: Table, rows: DataFrame) -> None:
         """The rows become the table's newest version; older versions stay readable while they are retained."""
         rows.write.format("delta").mode("overwrite").save(self.path(table))
-
-    def delete_matching(self, table: Table, keys: DataFrame, within: str) -> None:
-        """Delete the rows whose values equal a row of `keys` in all its columns, among those for which the condition
-        `within` holds (columns as `t.name`). Rows that are appended meanwhile stay; if another deletion comes first,
-        nothing is deleted."""
-        same = " AND ".join(f"t.{name} = k.{name}" for name in keys.columns)
-        merge = (
-            DeltaTable.forPath(self.spark, self.path(table))
-            .alias("t")
-            .merge(keys.alias("k"), f"{within} AND {same}")
-        )
-        with suppress(*_CONFLICTS):
-            merge.whenMatchedDelete().execute()
 
     def has_appended(self, table: Table, app_id: str, unit: int) -> bool:
         """Whether `append_once` of this app id and unit has been committed."""

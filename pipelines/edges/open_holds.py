@@ -1,6 +1,6 @@
 """The messages that wait, remembered by a driver: those of a few customers without a look at all the others.
 
-Invariant: the same holds as `pipelines.holds.select_open` finds. Of each hold its id, its customer and its campaign are
+Invariant: of an owner those of which no row says that they are closed. Of each hold its id, its customer and its campaign are
 held, some 120 bytes; the rest is read of the files in which something was found.
 """
 

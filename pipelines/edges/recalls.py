@@ -14,7 +14,8 @@ from typing import Any
 from pipelines.campaigns import Campaign
 from pipelines.edges.campaign_store import BUNDLES, CampaignStore
 from pipelines.edges.objects import ObjectStore
-from pipelines.edges.tables import Tables, literal
+from pipelines.edges.sql import literal
+from pipelines.edges.tables import Tables
 from pipelines.errors import InputError
 from pipelines.identity import uuid5
 from schemas.messages import Recall

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from pipelines.decided import COUNTED
 from pipelines.edges.manifests import Manifest
-from pipelines.edges.tables import Tables, literal
+from pipelines.edges.sql import literal, timestamp
+from pipelines.edges.tables import Tables
 from schemas.tables import table
 
 
@@ -57,8 +58,8 @@ def unit_columns(manifest: Manifest) -> tuple[tuple[str, Any], ...]:
 
 
 def _recorded(manifest: Manifest) -> str:
-    clock = manifest.decided_at.isoformat()
+    clock = manifest.decided_at
     return (
-        f"decided_date = DATE '{clock[:10]}' AND pipeline = {literal(manifest.pipeline)} AND unit = {manifest.unit} "
-        f"""AND decided_at = arrow_cast({literal(clock)}, 'Timestamp(Microsecond, Some("UTC"))')"""
+        f"decided_date = DATE '{clock.date().isoformat()}' AND pipeline = {literal(manifest.pipeline)} "
+        f"AND unit = {manifest.unit} AND decided_at = {timestamp(clock)}"
     )

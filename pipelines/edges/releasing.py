@@ -7,19 +7,20 @@ once, whatever dies. Spark calls nobody while no input arrives, therefore the dr
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Any
-
-from pyspark.sql import functions as F
 
 from conf import Settings
 from pipelines.edges.campaign_store import CampaignStore
 from pipelines.edges.control import stopped_runs
+from pipelines.edges.due import DueHolds, forget_closed
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.pauses import CampaignPauses
-from pipelines.holds import Paused, due_by, is_kept_back, select_open
+from pipelines.errors import BusyTableError
+from pipelines.holds import Paused
 from pipelines.recording import HOLDS
 from pipelines.releases import make_release_work, release_pipeline
 from pipelines.units import UnitRunner
@@ -49,6 +50,7 @@ class HoldReleaser:
         self._manifests = ManifestStore(objects)
         self._campaigns = CampaignStore(objects)
         self._pauses = CampaignPauses(objects)
+        self._due = DueHolds(lake.tables, self._pipeline)
         self._pointer = f"units/{self._pipeline}.json"
         #: The table's version at the last look, and the earliest moment at which anything can be due.
         self._seen = -1
@@ -71,17 +73,8 @@ class HoldReleaser:
         paused = self._find_paused()
         if is_waiting and paused == self._keeping_back:
             return False
-        near = due_by(self._lake.read(HOLDS, version), clock + _HORIZON)
-        waits = is_kept_back(paused)
-        (row,) = (
-            select_open(near, self._pipeline)
-            .agg(
-                F.min(F.when(~waits, F.col("due_at"))).alias("first"), F.max(waits).alias("is_any_kept_back")
-            )
-            .collect()
-        )
-        self._keeping_back = paused if row["is_any_kept_back"] else None
-        first = row["first"]
+        first, is_any_kept_back = self._due.look(version, clock + _HORIZON, paused)
+        self._keeping_back = paused if is_any_kept_back else None
         self._seen = version
         found = clock + _HORIZON if first is None else first.astimezone(clock.tzinfo)
         self._next = found
@@ -105,7 +98,7 @@ class HoldReleaser:
             clock,
             None,
             lambda spark, manifest, versions, _: make_release_work(
-                self._lake.read(HOLDS, manifest.holds_version),
+                self._due,
                 settings.stream.max_offsets_per_epoch,
                 spark,
                 manifest,
@@ -125,10 +118,9 @@ class HoldReleaser:
             return
         self._tidied = clock.date()
         until = clock.date() - timedelta(days=1)
-        past = self._lake.read(HOLDS).where(F.col("due_date") < F.lit(until))
-        closed = past.where(F.col("state") == "closed").select("hold_id", "due_date")
-        if not closed.isEmpty():
-            self._lake.delete_matching(HOLDS, closed, f"t.due_date < DATE'{until.isoformat()}'")
+        # While others change the table each time, it is left to the next day.
+        with suppress(BusyTableError):
+            self._lake.tables.rewrite(HOLDS, lambda found: forget_closed(found, until))
 
     def _last(self) -> int:
         found = self._objects.read_json(self._pointer)

@@ -18,7 +18,8 @@ from conf import Settings
 from pipelines.edges.campaign_store import CampaignStore, MissingBundleError
 from pipelines.edges.manifests import ManifestStore
 from pipelines.edges.objects import ObjectStore
-from pipelines.edges.tables import Tables, literal
+from pipelines.edges.sql import literal
+from pipelines.edges.tables import Tables
 from pipelines.errors import InputError, one_line
 from pipelines.links import LinkSettings, describe_links, link_settings
 from pipelines.messages import compile_campaign

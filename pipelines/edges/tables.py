@@ -52,15 +52,16 @@ class Tables:
         self._options = lake.object_store()
         self._opened: dict[str, DeltaTable] = {}
 
-    def query(self, table: Table, sql: str) -> list[dict[str, Any]]:
-        """The rows of a query over the view `t`, which is the table; none when the table is not there yet.
+    def query(self, table: Table, sql: str, version: int | None = None) -> list[dict[str, Any]]:
+        """The rows of a query over the view `t`, which is the table, at that version or the newest; none when the table
+        is not there yet.
 
         Raises `ServerError` when S3 does not answer."""
-        return [row for part in self.stream(table, sql) for row in part.to_pylist()]
+        return [row for part in self.stream(table, sql, version) for row in part.to_pylist()]
 
-    def stream(self, table: Table, sql: str) -> Iterator[pa.Table]:
+    def stream(self, table: Table, sql: str, version: int | None = None) -> Iterator[pa.Table]:
         """As `query`, one part of the rows after the other."""
-        opened = self.find(table)
+        opened = self.find(table) if version is None else self._at(table, version)
         if opened is None:
             return
         # Imported here: 52 MB that no other command should load.
@@ -101,8 +102,12 @@ class Tables:
     def _at(self, table: Table, version: int) -> DeltaTable:
         from deltalake import DeltaTable
 
+        opened = self._opened.get(table.name)
+        if opened is not None and opened.version() == version:
+            return opened
         uri = self._lake.delta_uri(table.name)
-        return DeltaTable(uri, version=version, storage_options=self._options)
+        with self.explained(table):
+            return DeltaTable(uri, version=version, storage_options=self._options)
 
     def newest(self, table: Table) -> DeltaTable | None:
         """As `find`; a table that was opened before only learns what has been committed since."""
@@ -211,6 +216,10 @@ class Tables:
         opened = self.newest(table)
         return opened is not None and name in {field.name for field in opened.schema().fields}
 
+    def column_names(self, table: Table, version: int) -> frozenset[str]:
+        """The columns that this version has; later ones may have more."""
+        return frozenset(field.name for field in self._at(table, version).schema().fields)
+
     def version(self, table: Table) -> int:
         """The newest version; -1 when the table is not there."""
         opened = self.newest(table)
@@ -261,8 +270,3 @@ def explained(lake: Lake, table: Table) -> Iterator[None]:
             f"the table '{table.name}' in {lake.root} cannot be used: {one_line(error)}. "
             "Check lake.endpoint_url, lake.root and the credentials."
         ) from None
-
-
-def literal(text: str) -> str:
-    """The text as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"

@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from pipelines.edges.due import run_of_hold
 from pipelines.edges.tables import Tables
-from pipelines.runs import run_pipeline
 from schemas.tables import table
 
 HOLDS = table("holds")
 
 _QUESTION = """
-SELECT {run} AS run, campaign_id, source_id, count(*) AS count, max(due_at) AS last
+SELECT {run} AS run, count(*) AS count, max(due_at) AS last
 FROM t AS o
 WHERE state = 'open' AND source = 'run' AND NOT EXISTS
   (SELECT 1 FROM t AS c WHERE c.state = 'closed' AND c.due_date = o.due_date AND c.hold_id = o.hold_id)
-GROUP BY {run}, campaign_id, source_id
+GROUP BY {run}
 """
 
 
@@ -34,11 +34,8 @@ class Waiting:
 
 def waiting_by_run(tables: Tables) -> dict[str, Waiting]:
     """Those of each run of which any wait, by its pipeline. Raises `ServerError` when S3 does not answer."""
-    run = "run" if tables.has_column(HOLDS, "run") else "CAST(NULL AS VARCHAR)"
-    found: dict[str, Waiting] = {}
-    for row in tables.query(HOLDS, _QUESTION.format(run=run)):
-        pipeline = row["run"] or run_pipeline(row["campaign_id"], row["source_id"])
-        until = row["last"].astimezone(timezone.utc)
-        before = found.get(pipeline, Waiting(0, until))
-        found[pipeline] = Waiting(before.count + row["count"], max(before.until, until))
-    return found
+    run = run_of_hold(tables.has_column(HOLDS, "run"))
+    return {
+        row["run"]: Waiting(row["count"], row["last"].astimezone(timezone.utc))
+        for row in tables.query(HOLDS, _QUESTION.format(run=run))
+    }

@@ -13,7 +13,6 @@ from conf import Settings
 from console.main import make_app
 from pipelines.edges.audience import AudiencePointer
 from pipelines.suppression import pseudonym
-from schemas.tables import table
 from tests.builders import audience_row, consent, make_campaign, trigger
 from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
 

@@ -8,7 +8,8 @@ import pytest
 from conf import Settings
 from pipelines.edges import mirror
 from pipelines.edges.about import LEDGER, decisions_about
-from pipelines.edges.tables import Tables, literal
+from pipelines.edges.sql import literal
+from pipelines.edges.tables import Tables
 from pipelines.stories import STORY_COLUMNS
 from tests.builders import NOW, ledger_row
 

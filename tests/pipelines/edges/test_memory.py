@@ -12,10 +12,20 @@ from conf import Settings
 from pipelines.edges.lake import DeltaLake
 from pipelines.edges.memory import CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.tables import Tables
-from pipelines.holds import Ending, select_open
+from pipelines.holds import Ending
 from pipelines.identity import uuid5
 from schemas.tables import Table, table
-from tests.builders import NOW, Row, audience_row, change_row, frame, hold_row, ledger_row, suppression_row
+from tests.builders import (
+    NOW,
+    Row,
+    audience_row,
+    change_row,
+    closing_row,
+    frame,
+    hold_row,
+    ledger_row,
+    suppression_row,
+)
 
 LEDGER, AUDIENCE, HOLDS = table("ledger"), table("audience"), table("holds")
 
@@ -74,12 +84,6 @@ def hold(number: int, customer_id: str, campaign_id: str = "welcome", **changes:
     return hold_row(f"h-{number}", NOW + number % 3 * timedelta(days=1), **about, **changes)
 
 
-def closing(opened: Row) -> Row:
-    """The word that it is closed names the hold alone."""
-    kept = ("hold_id", "owner", "due_at", "due_date")
-    return dict.fromkeys(HOLDS.column_names) | {name: opened[name] for name in kept} | {"state": "closed"}
-
-
 def test_open_holds_of_a_few_are_those_that_spark_finds(spark: SparkSession, settings: Settings) -> None:
     lake, memory = DeltaLake(spark, settings.lake), Memory(Tables(settings.lake))
     ending = Ending(["c-1", "c-5"], {"c-2", "c-3", "nobody"}, {"welcome"})
@@ -88,7 +92,10 @@ def test_open_holds_of_a_few_are_those_that_spark_finds(spark: SparkSession, set
 
     def check(*numbers: int) -> None:
         found = memory.holds.of("triggered-holds", ending, lake.version(HOLDS))
-        by_spark = select_open(lake.read(HOLDS), "triggered-holds").where(is_asked)
+        rows = lake.read(HOLDS).where("owner = 'triggered-holds'")
+        closed = rows.where("state = 'closed'").select("hold_id")
+        opened = rows.where("state = 'open'").join(closed, on="hold_id", how="left_anti")
+        by_spark = opened.where(is_asked)
         same = by_spark.select(*found.column_names).orderBy("hold_id").toArrow().to_pylist()
         assert found.sort_by("hold_id").to_pylist() == same
         assert {row["hold_id"] for row in same} == {f"h-{n}" for n in numbers}
@@ -96,7 +103,7 @@ def test_open_holds_of_a_few_are_those_that_spark_finds(spark: SparkSession, set
     others = [hold(10, "c-1", owner="other-holds"), hold(11, "c-2", "letter"), hold(12, "c-5", "letter")]
     append(lake, HOLDS, [hold(number, f"c-{number}") for number in range(10)] + others, 0)
     check(1, 2, 3, 5, 12)
-    append(lake, HOLDS, [closing(hold(2, "c-2")), hold(13, "c-3"), hold(14, "c-9")], 1)
+    append(lake, HOLDS, [closing_row(hold(2, "c-2")), hold(13, "c-3"), hold(14, "c-9")], 1)
     check(1, 3, 5, 12, 13)
     opened = lake.tables.newest(HOLDS)
     assert opened is not None

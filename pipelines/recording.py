@@ -30,12 +30,12 @@ from pipelines.edges.datafiles import FILE_COLUMNS, FileTask
 from pipelines.edges.faultpoints import reach
 from pipelines.edges.known import know_few
 from pipelines.edges.lake import DeltaLake
-from pipelines.edges.ledger import LEDGER, day_of, unit_rows
+from pipelines.edges.ledger import LEDGER, day_of, few_rows
 from pipelines.edges.manifests import Manifest, ManifestStore
 from pipelines.edges.memory import CANCELLATIONS, CONSENTS, SUPPRESSIONS, Memory
 from pipelines.edges.objects import ObjectStore
 from pipelines.edges.rates import Rates, free_at_of, newly_placed, rated_among
-from pipelines.edges.recorded import count_unit, held_by_unit
+from pipelines.edges.recorded import count_unit, held_by_unit, is_recorded
 from pipelines.edges.turns import APP_ID, Turn, Turns
 from pipelines.history import Asked, asked_by, attach_past
 from pipelines.holds import OPENED_FROM, closed_rows, open_rows
@@ -113,7 +113,7 @@ class Recorder:
         """The unit's decisions as the ledger has them."""
         if is_large:
             return Decided.many(count_unit(self.lake.tables, manifest))
-        return Decided.few(self.decisions(manifest).toArrow())
+        return Decided.few(few_rows(self.lake, manifest))
 
     def customers(self, customer_ids: pa.ChunkedArray, manifest: Manifest) -> pa.Table:
         """`customer_id` and `customer`, the row in the pinned snapshot, of a few customers."""
@@ -147,7 +147,7 @@ class Recorder:
         """Whether an earlier attempt has decided. A unit whose decisions were made in a turn has no transaction of its
         own: its rows say it."""
         own = f"{self.app_id}/decide"
-        return self.lake.has_appended(LEDGER, own, manifest.unit) or not self.decisions(manifest).isEmpty()
+        return self.lake.has_appended(LEDGER, own, manifest.unit) or is_recorded(self.lake.tables, manifest)
 
     def _know(
         self, candidates: pa.Table | Considered, manifest: Manifest, campaigns: list[Campaign]
@@ -199,7 +199,7 @@ class Recorder:
             self.check_term()
             with self._turn(unit) as (turn, is_contested):
                 self.check_term()
-                if is_contested and not self.decisions(manifest).isEmpty():
+                if is_contested and is_recorded(self.lake.tables, manifest):
                     return None
                 if isinstance(known, pa.Table):  # somebody may have decided about the same triggers meanwhile
                     known = mark_repeats(known, find_seen(known, self.memory.seen.among))
@@ -215,7 +215,7 @@ class Recorder:
                         self._rates().note(rated, manifest.decided_at, placed, free_at)
                     return made
             # Taken over while it was slow: whether Delta has skipped the append, only the rows say.
-            if not self.decisions(manifest).isEmpty():
+            if is_recorded(self.lake.tables, manifest):
                 return None
 
     @contextmanager
@@ -251,10 +251,6 @@ class Recorder:
 
             self.lake.append_stream(HOLDS, opened_many, self.app_id, unit)
         reach("after-holds")
-
-    def decisions(self, manifest: Manifest) -> DataFrame:
-        """The ledger's rows of one unit of this pipeline."""
-        return unit_rows(self.lake, manifest)
 
 
 def _count(candidates: pa.Table | Considered) -> list[dict[str, Any]]:

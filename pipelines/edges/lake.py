@@ -117,7 +117,7 @@ class DeltaLake:
 
     def append_nothing(self, table: Table, app_id: str, unit: int) -> None:
         """Commit no rows under this app id and unit, so that an append of an earlier unit is skipped from now on."""
-        self.append_once(table, self.spark.createDataFrame([], table.schema()), app_id, unit)
+        self.append_few(table, table.arrow_schema().empty_table(), app_id, unit)
 
     def replace(self, table: Table, rows: DataFrame) -> None:
         """The rows become the table's newest version; older versions stay readable while they are retained."""

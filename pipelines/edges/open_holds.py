@@ -1,7 +1,7 @@
 """The messages that wait, remembered by a driver: those of a few customers without a look at all the others.
 
-Invariant: of an owner those of which no row says that they are closed. Of each hold its id, its customer and its campaign are
-held, some 120 bytes; the rest is read of the files in which something was found.
+Invariant: those of an owner of which no row says that they are closed. Of each hold its id, its customer and its
+campaign are held, some 120 bytes; the rest is read of the files in which something was found.
 """
 
 from __future__ import annotations

@@ -28,6 +28,11 @@ def count_unit(tables: Tables, manifest: Manifest) -> list[dict[str, Any]]:
     )
 
 
+def is_recorded(tables: Tables, manifest: Manifest) -> bool:
+    """Whether the ledger has any row of the unit."""
+    return bool(tables.query(table("ledger"), f"SELECT 1 AS one FROM t WHERE {_recorded(manifest)} LIMIT 1"))
+
+
 def held_by_unit(tables: Tables, manifest: Manifest, columns: Sequence[str]) -> Iterator[pa.Table]:
     """The unit's decisions to hold, the first due first."""
     return tables.stream(

@@ -11,8 +11,9 @@ from typing import Any
 
 from pipelines.books import Books
 from pipelines.edges.lake import DeltaLake
-from pipelines.edges.ledger import LEDGER, unit_rows
+from pipelines.edges.ledger import LEDGER
 from pipelines.edges.manifests import ManifestStore
+from pipelines.edges.recorded import is_recorded
 from pipelines.units import UnitRunner
 
 
@@ -40,7 +41,7 @@ def _is_unfinished(
     if manifest is None or manifests.result(f"{pipeline}/{incarnation}", unit) is not None:
         return False
     # A unit that waited for its turn and never got it has recorded nothing: its records are read anew.
-    return not unit_rows(lake, manifest).isEmpty()
+    return is_recorded(lake.tables, manifest)
 
 
 def finish(runner: UnitRunner, unit: int) -> dict[str, Any]:

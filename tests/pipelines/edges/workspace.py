@@ -95,7 +95,9 @@ class Workspace:
         """What is in a table, read without Spark: its Delta asks the log in jobs of its own, for a few rows."""
         found = Tables(self.settings.lake).find(table(name))
         assert found is not None
-        return self.spark.createDataFrame(found.to_pyarrow_table())
+        rows = found.to_pyarrow_table()
+        # Of columns without any chunk Spark makes none.
+        return self.spark.createDataFrame(rows if rows.num_rows else rows.schema.empty_table())
 
     def ledger(self) -> DataFrame:
         return self.rows("ledger")

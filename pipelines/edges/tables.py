@@ -53,10 +53,8 @@ class Tables:
         self._opened: dict[str, DeltaTable] = {}
 
     def query(self, table: Table, sql: str, version: int | None = None) -> list[dict[str, Any]]:
-        """The rows of a query over the view `t`, which is the table, at that version or the newest; none when the table
-        is not there yet.
-
-        Raises `ServerError` when S3 does not answer."""
+        """The rows of a query over the view `t`: the table, at that version or the newest; none when it is not there
+        yet. Raises `ServerError` when S3 does not answer."""
         return [row for part in self.stream(table, sql, version) for row in part.to_pylist()]
 
     def stream(self, table: Table, sql: str, version: int | None = None) -> Iterator[pa.Table]:

@@ -11,7 +11,6 @@ BENCH ?=
 WORKERS ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
-# Python compiles what is imported when it is imported: to compile all of the packages before took a minute of two.
 # Another list of requirements is another stamp, so that .venv is brought up to date exactly when needed.
 STAMP := .venv/.requirements-$(shell cat requirements.txt setup.py | cksum | cut -d' ' -f1)
 
@@ -27,8 +26,8 @@ $(STAMP):
 	@python="$$(scripts/check-machine.sh)"; \
 	echo ".venv: installing pinned packages for $$("$$python" --version) (some 600 MB to download the first time)"; \
 	[ -x $(BIN)/python ] && $(BIN)/python -c 'import pip' 2> /dev/null || "$$python" -m venv --clear .venv; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --no-build-isolation --editable .; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
 	rm -f .venv/.requirements-*; touch $@
 
 venv: $(STAMP)  ## .venv with the pinned packages

@@ -52,7 +52,7 @@ class RunDecisions:
 
     def __call__(self, pieces: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
         """Grain: one row per decision_id, in the columns of `STAGED`."""
-        suppressed = Suppressions(_read(self.suppressions))
+        suppressed = Suppressions(self.suppressions.scan.read_all(self.suppressions.parts))
         for customers, consents, sent, stopped, *members in gather(pieces, self.schemas):
             candidates = self.scope.candidates(customers, members[0] if members else None)
             if candidates.num_rows:
@@ -103,9 +103,3 @@ def gather_run(
         considered.scope, unit, manifest.as_of, free_at, tuple(schemas), Side(suppressions, told)
     )
     return pieces, deciding
-
-
-def _read(side: Side) -> pa.Table:
-    rows = [batch for part in side.parts for batch in side.scan.read(part)]
-    # Files say of their own that a column is never null; what is read may be older than the column.
-    return pa.Table.from_batches(rows, rows[0].schema if rows else side.scan.schema)

@@ -37,8 +37,7 @@ def few_rows(lake: DeltaLake, manifest: Manifest) -> pa.Table:
     """The ledger's rows of a small unit, without Spark."""
     scan = TableScan(lake.settings, LEDGER, LEDGER.column_names, unit_columns(manifest))
     parts, _ = lake.tables.parts(scan)
-    batches = [batch for part in parts for batch in scan.read(part)]
-    rows = conformed(pa.Table.from_batches(batches) if batches else scan.schema.empty_table(), scan.schema)
+    rows = conformed(scan.read_all(parts), scan.schema)
     # The day is in the names of the files.
     place, day = rows.column_names.index("decided_date"), scan.schema.field("decided_date")
     return rows.set_column(place, day, pa.repeat(pa.scalar(manifest.decided_at.date(), day.type), len(rows)))

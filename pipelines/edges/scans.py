@@ -6,7 +6,7 @@ JVM, row by row, reading and joining cost three times as much as rendering and p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, eq, ge
@@ -96,6 +96,12 @@ class TableScan:
                 rows = max(1, batch.num_rows * _BATCH_BYTES // max(batch.nbytes, _BATCH_BYTES))
                 for start in range(0, batch.num_rows, rows):
                     yield batch.slice(start, rows)
+
+    def read_all(self, parts: Iterable[FilePart]) -> pa.Table:
+        """The rows of these parts together. Raises what `read` raises."""
+        rows = [batch for part in parts for batch in self.read(part)]
+        # Files say of their own that a column is never null; what is read may be older than the column.
+        return pa.Table.from_batches(rows) if rows else self.schema.empty_table()
 
     def _open(self, part: FilePart) -> Dataset:
         from deltalake.fs import DeltaStorageHandler

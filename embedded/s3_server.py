@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from werkzeug.serving import run_simple
 
 
@@ -25,7 +25,9 @@ class _Handler(MotoRequestHandler):  # type: ignore[misc]  # moto is not checked
 def main(port: int) -> None:
     """Serve until killed."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    application = DomainDispatcherApplication(create_backend_app)
+    # Its S3 alone: to find out which of 200 services is meant, moto lists its own files for each request.
+    application = create_backend_app("s3")
+    application.debug = False
     run_simple("127.0.0.1", port, application, threaded=True, request_handler=_Handler)
 
 

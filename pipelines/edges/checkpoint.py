@@ -72,7 +72,7 @@ class Checkpoint:
             raise CheckpointError(
                 f"this lake has {what}, and pipeline '{pipeline}' has decided there before: {_LOST_LEDGER}"
             )
-        if not self._exists("metadata"):
+        if not self._is_file("metadata"):
             if self._numbers("offsets"):
                 raise CheckpointError(self._damaged("metadata", "is missing while there are offsets"))
             return None
@@ -106,7 +106,7 @@ class Checkpoint:
 
     def _check_owner(self, pipeline: str) -> dict[str, Any]:
         try:
-            owner: dict[str, Any] = json.loads(self._read(OWNER)) if self._exists(OWNER) else {}
+            owner: dict[str, Any] = json.loads(self._read(OWNER)) if self._is_file(OWNER) else {}
         except ValueError:  # whoever claimed it died while writing: the manifests still say whose it is
             owner = {}
         found = owner.get("pipeline", pipeline)
@@ -158,12 +158,12 @@ class Checkpoint:
     def _damaged(self, name: str, what: str) -> str:
         return f"the checkpoint {self._path} is damaged: {name} {what}. {_ANEW.format(path=self._path)}"
 
-    def _exists(self, name: str) -> bool:
-        return bool(self._files.exists(self._at(name)))
+    def _is_file(self, name: str) -> bool:
+        return bool(self._files.isFile(self._at(name)))
 
     def _numbers(self, folder: str) -> list[int]:
         """The numbered files of a log, in their order."""
-        if not self._exists(folder):
+        if not self._files.exists(self._at(folder)):
             return []
         names = [status.getPath().getName() for status in self._files.listStatus(self._at(folder))]
         return sorted(int(name) for name in names if name.isdigit())

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -37,6 +38,13 @@ class StoredObject:
     modified: datetime
 
 
+@lru_cache(maxsize=8)
+def _client_of(bucket: Lake) -> Any:
+    """The client of a bucket's endpoint, for as long as the process lives: boto3 takes 50 ms to make one, and a stream
+    asks for seven before its first epoch. It may be used by many threads."""
+    return boto3.client("s3", **bucket.boto3())
+
+
 class ObjectStore:
     """Objects under the root of one lake."""
 
@@ -44,7 +52,7 @@ class ObjectStore:
         self._bucket = lake.bucket
         self._prefix = f"{lake.prefix}/" if lake.prefix else ""
         self._where = f"{lake.root} at {lake.endpoint_url or 'AWS'}"
-        self._client = boto3.client("s3", **lake.boto3())
+        self._client = _client_of(lake.model_copy(update={"root": f"s3a://{lake.bucket}"}))
 
     def read(self, name: str) -> bytes | None:
         """The content, or None when there is no such object."""

@@ -135,7 +135,9 @@ class Checkpoint:
         folder_path = jvm.org.apache.hadoop.fs.Path(folder)
         self._manager = jvm.carillon.S3ConditionalCheckpoints(folder_path, conf)
         self._manager.mkdirs(folder_path)
-        self._offsets = jvm.org.apache.hadoop.fs.Path(f"{folder}/7")
+        self._path = jvm.org.apache.hadoop.fs.Path
+        self._folder = folder
+        self._offsets = self._path(f"{folder}/7")
 
     def begin(self, content: bytes, overwrite: bool = False) -> Any:
         """A stream with the content, which is not ended."""
@@ -161,6 +163,14 @@ class Checkpoint:
             return bytes(stream.readAllBytes())
         finally:
             stream.close()
+
+    def exists(self, name: str) -> bool:
+        return bool(
+            self._manager.exists(self._path(self._folder, name) if name else self._path(self._folder))
+        )
+
+    def names(self) -> list[str]:
+        return sorted(status.getPath().getName() for status in self._manager.list(self._path(self._folder)))
 
 
 EXISTS = "org.apache.hadoop.fs.FileAlreadyExistsException"
@@ -205,3 +215,38 @@ def test_an_epochs_offsets_are_sent_once_and_a_lost_answer_is_not_a_lost_race(
     assert checkpoint.write(b"v2", overwrite=True) is None
     # S3A asks first whether the name is a folder's.
     assert asked == [("GET", None), ("PUT", None)]
+
+
+@pytest.mark.parametrize("where", ["s3", "disk"])
+def test_a_folder_is_there_before_its_first_file(
+    spark: SparkSession, door: FaultyS3, tmp_path: Path, where: str
+) -> None:
+    folder = f"s3a://{BUCKET}/{uuid.uuid4().hex}" if where == "s3" else f"file://{tmp_path}/offsets"
+    asked: list[str] = []
+
+    def note(method: str, _path: str, _headers: Mapping[str, str]) -> Fault | None:
+        asked.append(method)
+        return None
+
+    door.rule = note
+    checkpoint = Checkpoint(spark, door, folder)
+    assert checkpoint.exists("")
+    # Of a folder S3 is asked nothing, and nothing is made there.
+    assert asked == []
+    assert checkpoint.names() == []
+    asked.clear()
+    assert not checkpoint.exists("7")
+    assert len(asked) == (1 if where == "s3" else 0)
+    checkpoint.write(b"v1")
+    assert checkpoint.exists("7")
+    assert checkpoint.names() == ["7"]
+    # What is no epoch may be a folder, as the state of an operator is.
+    assert not checkpoint.exists("state")
+    nested = Checkpoint(spark, door, f"{folder}/state/0")
+    nested.write(b"v1")
+    assert [checkpoint.exists(name) for name in ("state", "state/0", "state/0/7", "state/0/8")] == [
+        True,
+        True,
+        True,
+        False,
+    ]

@@ -4,7 +4,7 @@
 #   ./spark-submit.sh JOB [--env NAME] [--dry-run] [-- job arguments]
 #
 # Settings and packages come from conf/spark.py and conf/spark_packages.py. Other variables: SPARK_HOME (default: the Spark
-# inside pyspark), SPARK_SUBMIT_OPTIONS (further options, split at blanks), CARILLON_IMAGE (Kubernetes),
+# inside pyspark), SPARK_SUBMIT_OPTIONS (further options; blanks and quotes as in a shell), CARILLON_IMAGE (Kubernetes),
 # CARILLON_IVY_SETTINGS (mirror). Exit codes of its own: 2 usage, or packages or jars are not there yet; otherwise the job's.
 set -euo pipefail
 
@@ -94,8 +94,9 @@ case "$master" in
 esac
 while IFS= read -r setting; do command+=(--conf "$setting"); done <<< "$settings"
 if [ -n "${SPARK_SUBMIT_OPTIONS:-}" ]; then
-    read -r -a options <<< "$SPARK_SUBMIT_OPTIONS"
-    command+=("${options[@]}")
+    options="$(xargs -n 1 printf '%s\n' <<< "$SPARK_SUBMIT_OPTIONS" 2> /dev/null)" ||
+        fail "SPARK_SUBMIT_OPTIONS has a quote without its end: $SPARK_SUBMIT_OPTIONS"
+    while IFS= read -r option; do command+=("$option"); done <<< "$options"
 fi
 command+=("$application" --env "$environment" "$@")
 

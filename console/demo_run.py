@@ -29,9 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CAMPAIGNS = ROOT / "examples" / "campaigns"
 SCHEDULED = "weekly_newsletter"
 RUN_ID = "demo-1"
-#: Up to this audience a job lasts for seconds, and the JVM's optimising compiler costs more than it gives.
+#: Up to this audience a job lasts for seconds.
 SHORT_CUSTOMERS = 50_000
-SHORT_OPTIONS = "--driver-java-options -XX:TieredStopAtLevel=1"
 #: What spark-submit.sh reads from the shell and would take the jobs to another cluster, Spark or environment.
 _ELSEWHERE = ("MASTER", "DEPLOY_MODE", "SPARK_HOME", "CARILLON_ENV")
 #: What the demo makes; nothing else in the output folder is touched.
@@ -50,6 +49,7 @@ class DemoRun:
     def run(self) -> dict[str, Any]:
         """Run all steps; returns the summary it also writes and shows."""
         import conf
+        from conf.spark import SHORT_JOB
         from embedded.servers import EmbeddedServers
 
         with ExitStack() as stack:
@@ -61,7 +61,7 @@ class DemoRun:
             environment = job_environment(os.environ, servers.environment())
             settings = conf.load("local", environ=environment)
             if self.customers <= SHORT_CUSTOMERS:
-                environment["SPARK_SUBMIT_OPTIONS"] = SHORT_OPTIONS
+                environment["SPARK_SUBMIT_OPTIONS"] = SHORT_JOB
             children = stack.enter_context(Children(ROOT, environment, self.out / "logs"))
             malformed = self._prepare(settings, children)
             received = self._send(children)

@@ -6,6 +6,7 @@ error.
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -26,6 +27,7 @@ def dev(
     ] = None,
 ) -> None:
     """Start Kafka and S3 on free loopback ports, with topics and bucket, until Ctrl-C."""
+    from conf.spark import SHORT_JOB
     from embedded.jars import ensure_all
     from embedded.servers import EmbeddedServers
 
@@ -38,7 +40,10 @@ def dev(
     ensure_all(tell)
     tell("starting Kafka and S3 ...")
     with EmbeddedServers() as servers:
-        exports = [f"export {key}={shlex.quote(value)}" for key, value in servers.environment().items()]
+        # What is tried here lasts for seconds; who has options of their own keeps them.
+        options = os.environ.get("SPARK_SUBMIT_OPTIONS") or SHORT_JOB
+        variables = {"SPARK_SUBMIT_OPTIONS": options, **servers.environment()}
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
         if env_file is not None:
             env_file.write_text("\n".join([*exports, ""]), encoding="utf-8")
         print("\n".join(exports), flush=True)

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from conf.spark import pyspark_dir
-from drills.job import SHORT_JOB, TAG
+from conf.spark import SHORT_JOB, pyspark_dir
+from drills.job import TAG
 from drills.outcome import Outcome
 from drills.stage import Stage
 from drills.trial import DrillError, Trial

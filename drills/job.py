@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from conf.spark import SHORT_JOB
+
 ROOT = Path(__file__).resolve().parent.parent
-#: These jobs last for seconds: the JVM's optimising compiler costs more than it gives.
-SHORT_JOB = "--driver-java-options -XX:TieredStopAtLevel=1"
 TAG = "CARILLON_DRILL"
 
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from conf.spark import (
+    SHORT_LIVED,
     cache_dir,
     class_archive,
     connectors_dir,
@@ -30,9 +31,6 @@ from embedded.java import java_command
 
 #: 231 MB for each place that pyspark is installed at: nobody misses those of checkouts that are gone.
 _KEPT_S = 30 * 86_400.0
-
-#: The archive keeps classes, not what they were compiled to; with these it is made in 65 s of CPU instead of 104.
-_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 _TRAINING = Path(__file__).resolve().parent / "class_training.py"
 
@@ -93,7 +91,8 @@ def _training_command(target: Path, scratch: str) -> list[str]:
     assert home is not None, "the jars of pyspark were found just before"
     command = [str(home / "bin" / "spark-submit"), "--master", "local[2]"]
     settings = spark_conf("local[2]")
-    options = [f"-XX:ArchiveClassesAtExit={target}", "-Xlog:cds=off", *_QUICK]
+    # The archive keeps classes, not what they were compiled to.
+    options = [f"-XX:ArchiveClassesAtExit={target}", "-Xlog:cds=off", *SHORT_LIVED]
     settings["spark.driver.defaultJavaOptions"] = f"{local_java_options()} {java_options(options)}"
     for name, value in settings.items():
         command += ["--conf", f"{name}={value}"]

@@ -61,12 +61,12 @@ def spark(servers: EmbeddedServers) -> Iterator[SparkSession]:
     """The one session, made where every job's is made, on the embedded S3. Tests bring few rows, and each query once:
     it is not worth compiling, neither by Spark nor by the JVM. Jobs as processes are what they are in production."""
     import conf
+    from conf.spark import SHORT_JOB
     from jobs._session import open_session
     from pipelines.edges.few import session_for_few
 
-    options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     # Each worker of pytest has a session: three of them fit into 8 GB.
-    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory 2g --driver-java-options '{options}' pyspark-shell"
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory 2g {SHORT_JOB} pyspark-shell"
     session = open_session("tests", conf.load("local", environ=servers.environment()))
     session.sparkContext.setLogLevel("ERROR")
     yield session_for_few(session)

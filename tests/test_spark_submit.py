@@ -233,3 +233,15 @@ def test_a_fresh_clone_names_the_command_that_makes_its_environment(tmp_path: Pa
 def test_without_a_job_the_jobs_are_listed() -> None:
     assert "  send_triggered\n" in submit(variables={}).stderr
     assert "  send_triggered\n" in submit("--help", variables={}).stdout
+
+
+def test_further_options_are_split_as_a_shell_does(cache: Path) -> None:
+    options = "--driver-java-options '-Da=1 -Db=*' --conf spark.x=\"two words\""
+    variables = {"CARILLON_CACHE": str(cache), "SPARK_SUBMIT_OPTIONS": options}
+    done = submit("send_triggered", "--dry-run", variables=variables)
+    assert done.returncode == 0, done.stderr
+    ours = ["--driver-java-options", "-Da=1 -Db=*", "--conf", "spark.x=two words"]
+    assert "\n".join(ours) in done.stdout
+    done = submit("send_triggered", "--dry-run", variables={**variables, "SPARK_SUBMIT_OPTIONS": "--name 'a"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "spark-submit.sh: SPARK_SUBMIT_OPTIONS has a quote without its end: --name 'a\n"

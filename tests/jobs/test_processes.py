@@ -16,6 +16,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from conf import Settings
+from conf.spark import SHORT_JOB
 from embedded.process import free_port
 from tests.builders import make_campaign, trigger
 from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
@@ -33,8 +34,7 @@ def submitted(environment: Mapping[str, str], job: str, *arguments: str) -> Iter
             "MASTER": "local[2]",
             "PYSPARK_PYTHON": sys.executable,
             "PYSPARK_DRIVER_PYTHON": sys.executable,
-            # Not worth compiling: a job of this short life ends before that pays.
-            "SPARK_SUBMIT_OPTIONS": "--driver-java-options -XX:TieredStopAtLevel=1",
+            "SPARK_SUBMIT_OPTIONS": SHORT_JOB,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -11,11 +11,14 @@ BENCH ?=
 WORKERS ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
+# pyspark, half of all bytes, is installed beside the others. Modules are compiled when they are first imported.
 # Another list of requirements is another stamp, so that .venv is brought up to date exactly when needed.
 STAMP := .venv/.requirements-$(shell cat requirements.txt setup.py | cksum | cut -d' ' -f1)
 
 export PYTHON
 export PYTHONUNBUFFERED := 1
+# Where it is set, each of the many processes of a demo or a test would compile the rooms anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help venv jars demo dev test test-fast lint types format bench bench-render bench-decide bench-explain fuzz drills clean
 
@@ -26,8 +29,14 @@ $(STAMP):
 	@python="$$(scripts/check-machine.sh)"; \
 	echo ".venv: installing pinned packages for $$("$$python" --version) (some 600 MB to download the first time)"; \
 	[ -x $(BIN)/python ] && $(BIN)/python -c 'import pip' 2> /dev/null || "$$python" -m venv --clear .venv; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	install="$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile"; \
+	$$install pip==26.3; \
+	trap 'kill $$(jobs -p) 2> /dev/null || true' EXIT; \
+	$$install -r <(grep '^pyspark==' requirements.txt) & \
+	$$install -r <(grep -v '^pyspark==' requirements.txt); \
+	wait $$!; \
+	PYTHONWARNINGS=ignore $$install --no-build-isolation --editable .; \
+	missing="$$($(BIN)/python -m pip check)" || { echo "requirements.txt is not whole: $$missing" >&2; exit 1; }; \
 	rm -f .venv/.requirements-*; touch $@
 
 venv: $(STAMP)  ## .venv with the pinned packages

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import difflib
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from conf.errors import ConfError
 from conf.strict_yaml import read_yaml
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable  # Python 3.10 has it elsewhere
 
 
 def read_environment_file(environment: str, directory: str | None) -> tuple[str, dict[str, Any]]:

@@ -93,7 +93,7 @@ case "$master" in
         ;;
 esac
 while IFS= read -r setting; do command+=(--conf "$setting"); done <<< "$settings"
-if [ -n "${SPARK_SUBMIT_OPTIONS:-}" ]; then
+if [[ "${SPARK_SUBMIT_OPTIONS:-}" = *[![:space:]]* ]]; then
     options="$(xargs -n 1 printf '%s\n' <<< "$SPARK_SUBMIT_OPTIONS" 2> /dev/null)" ||
         fail "SPARK_SUBMIT_OPTIONS has a quote without its end: $SPARK_SUBMIT_OPTIONS"
     while IFS= read -r option; do command+=("$option"); done <<< "$options"

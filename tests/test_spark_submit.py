@@ -242,6 +242,11 @@ def test_further_options_are_split_as_a_shell_does(cache: Path) -> None:
     assert done.returncode == 0, done.stderr
     ours = ["--driver-java-options", "-Da=1 -Db=*", "--conf", "spark.x=two words"]
     assert "\n".join(ours) in done.stdout
+    none, blank = (
+        submit("send_triggered", "--dry-run", variables={**variables, "SPARK_SUBMIT_OPTIONS": value})
+        for value in ("", "  ")
+    )
+    assert blank.stdout == none.stdout != ""
     done = submit("send_triggered", "--dry-run", variables={**variables, "SPARK_SUBMIT_OPTIONS": "--name 'a"})
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "spark-submit.sh: SPARK_SUBMIT_OPTIONS has a quote without its end: --name 'a\n"

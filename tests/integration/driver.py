@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 
 import conf
 from conf import Settings
-from conf.spark import SHORT_LIVED, spark_conf
+from conf.spark import SHORT_LIVED, java_options, spark_conf
 from pipelines.edges.scheduled import run_campaign
 from pipelines.edges.stream import TriggeredStream
 from tests.integration.appending import append, write_files
@@ -24,7 +24,7 @@ from tests.integration.appending import append, write_files
 # Cheap starts and commits on two cores; none of it takes part in the commit protocol.
 CHEAP = {
     "spark.driver.memory": "1g",
-    "spark.driver.extraJavaOptions": " ".join(SHORT_LIVED),
+    "spark.driver.extraJavaOptions": java_options(SHORT_LIVED),
     "spark.databricks.delta.writeChecksumFile.enabled": "false",
 }
 

@@ -55,7 +55,7 @@ setup(
         "tzdata",
     ],
     extras_require={
-        "embedded": ["moto[server]"],
+        "embedded": ["moto[server]", "waitress"],
         "dev": [
             "chispa",
             "cloudevents",

@@ -109,7 +109,7 @@ def _act(action: str, point: str) -> None:
 def _jvm() -> int:
     """spark-submit's JVM starts the driver, and the daemon that forks the workers."""
     parent = os.getppid()
-    if b"pyspark.daemon" not in Path(f"/proc/{parent}/cmdline").read_bytes():
+    if b"pyspark.worker" not in Path(f"/proc/{parent}/cmdline").read_bytes():
         return parent
     # The name, in parentheses, may hold blanks; the state and the parent's id follow it.
     return int(Path(f"/proc/{parent}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1])

@@ -29,7 +29,7 @@ from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
 #: Each is one race: both drivers begin a campaign of the same category at once.
 ROUNDS = 2
 CUSTOMERS = [f"c-{number}" for number in range(40)]
-COMMITS = 20
+COMMITS = 8
 # A PUT to S3 in the same region takes about this long; moto answers in 3 ms.
 PUT_DELAY_S = 0.05
 

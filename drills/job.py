@@ -86,9 +86,9 @@ class Job:
         return True
 
     def workers(self) -> list[int]:
-        """The Python workers: what `pyspark.daemon` has forked."""
+        """The Python workers: what the daemon has forked that was started for them."""
         tagged = tagged_processes(self._tag)
-        daemons = {pid for pid in tagged if "pyspark.daemon" in _command(pid)}
+        daemons = {pid for pid in tagged if "pyspark.worker" in _command(pid)}
         return [pid for pid in tagged if _parent(pid) in daemons]
 
     def said(self) -> str:

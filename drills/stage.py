@@ -115,17 +115,20 @@ class Stage:
             raise StageError("the broker did not take the traffic of a drill")
 
     def _prepare(self) -> None:
-        """The audience, by the real job, and all example campaigns."""
-        lake = self.settings.lake
-        folder = f"{lake.bucket}/raw-{self.tag[:8]}/customers"
+        """The audience and all example campaigns."""
+        folder = f"{self.settings.lake.bucket}/raw-{self.tag[:8]}/customers"
         write_extract(folder, self.customers, self.seed, filesystem=_filesystem(self.settings))
-        building = self.start("build_audience", ["--extract", f"s3a://{folder}"], "build_audience", {})
-        if building.wait(600.0) != 0:
-            building.kill()
-            raise StageError(f"build_audience failed: {building.last_line()} (log: {building.log})")
+        self.build_audience(f"s3a://{folder}")
         store = CampaignStore(self.objects)
         for path in find_campaigns(CAMPAIGNS):
             store.publish(load_folder(path))
+
+    def build_audience(self, extract: str) -> None:
+        """By the real job; who has a session already may build in it."""
+        building = self.start("build_audience", ["--extract", extract], "build_audience", {})
+        if building.wait(600.0) != 0:
+            building.kill()
+            raise StageError(f"build_audience failed: {building.last_line()} (log: {building.log})")
 
 
 def renamed(record: Record, prefix: str) -> Record:

@@ -7,13 +7,17 @@ kill -9 had interrupted, and then ended the query, so that a second restart was 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 from drills.__main__ import try_together
 from drills.catalog import DRILLS, Options
 from drills.stage import Stage
 from embedded.servers import EmbeddedServers
+from pipelines.edges.promotion import build_audience
 from schemas.topics import load_topics
 
 SEED = 7
@@ -22,11 +26,25 @@ DRILLS_BY_NAME = {drill.name: drill for drill in DRILLS}
 CHOSEN = ("run-mid-publish", "stream-after-ledger")
 
 
+class StageOfTests(Stage):
+    """Its audience is built in the tests' session: the job that builds is tried elsewhere, and dies in no drill."""
+
+    def __init__(self, out: Path, spark: SparkSession, servers: EmbeddedServers) -> None:
+        super().__init__(out, customers=400, seed=SEED, servers=servers)
+        self._spark = spark
+
+    def build_audience(self, extract: str) -> None:
+        now = datetime.now(timezone.utc).isoformat()
+        build_audience(self._spark, self.settings, extract, now, accept_row_count=False)
+
+
 @pytest.fixture(scope="module")
-def stage(servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(
+    spark: SparkSession, servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
     # Whoever watches the topics reads all that is there, other tests' records too.
     servers.kafka.recreate_topics(load_topics())
-    with Stage(tmp_path_factory.mktemp("drills"), customers=400, seed=SEED, servers=servers) as set_up:
+    with StageOfTests(tmp_path_factory.mktemp("drills"), spark, servers) as set_up:
         yield set_up
 
 

@@ -43,6 +43,8 @@ def write_files(table: str, name: str, files: int, settings: conf.Settings) -> l
 def append(spark: SparkSession, table: str, action: str) -> None:
     """One transaction of Delta's, with its own conflict check and retries."""
     jvm: Any = spark._jvm
+    # Which Delta reads its settings from: a thread that has only just begun has none.
+    jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(spark._jsparkSession)
     delta = jvm.org.apache.spark.sql.delta
     transaction = delta.DeltaLog.forTable(spark._jsparkSession, table).startTransaction()
     actions = jvm.PythonUtils.toSeq([delta.actions.Action.fromJson(action)])

@@ -1,4 +1,4 @@
-"""A driver of its own process, told by lines on standard input what to do.
+"""A driver that is told by lines what to do, in this process or, on standard input, in one of its own.
 
 `python -m tests.integration.driver NAME`; the lake and Kafka come from the environment, as in a job. It is told:
 `run CAMPAIGN` runs a scheduled campaign and answers `sent COUNT`; `stream` runs the stream from now on, beside whatever
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -43,33 +45,40 @@ def main(name: str) -> None:
     settings = conf.load("local")
     spark = open_session(name, settings)
     spark.conf.set("spark.sql.shuffle.partitions", "2")
+    obey(name, spark, settings, sys.stdin, partial(print, flush=True))
+
+
+def obey(
+    name: str, spark: SparkSession, settings: Settings, lines: Iterable[str], say: Callable[[str], None]
+) -> None:
+    """Do what the lines tell, and answer, until they end."""
     # The first read pays for classes and connections, so that the race starts warm.
     spark.read.format("delta").load(settings.lake.uri("audience")).count()
-    print("ready", flush=True)
+    say("ready")
     table, actions = "", list[str]()
-    for line in sys.stdin:
+    for line in lines:
         match line.split():
             case ["prepare", table, commits]:
                 actions = write_files(table, name, int(commits), settings)
                 spark.read.format("delta").load(table).count()
-                print("prepared", flush=True)
+                say("prepared")
             case ["append"]:
                 for number, action in enumerate(actions):
                     append(spark, table, action)
-                    print(f"acknowledged {number}", flush=True)
-                print("appended", flush=True)
+                    say(f"acknowledged {number}")
+                say("appended")
             case ["run", campaign]:
                 result = run_campaign(spark, settings, campaign, "1")
-                print(f"sent {count(result, 'sent')}", flush=True)
+                say(f"sent {count(result, 'sent')}")
             case ["stream"]:
-                threading.Thread(target=run_stream, args=(spark, settings), daemon=True).start()
+                threading.Thread(target=run_stream, args=(spark, settings, say), daemon=True).start()
             case unknown:
                 raise ValueError(unknown)
 
 
-def run_stream(spark: SparkSession, settings: Settings) -> None:
+def run_stream(spark: SparkSession, settings: Settings, say: Callable[[str], None]) -> None:
     def report(result: dict[str, Any]) -> None:
-        print(f"epoch {count(result, 'considered')}", flush=True)
+        say(f"epoch {count(result, 'considered')}")
 
     TriggeredStream(spark, settings, report).run(False, threading.Event())
 

@@ -10,26 +10,31 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import traceback
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from queue import Queue
 
 import pytest
 from pyspark.sql import SparkSession
 
 import conf
+from conf import Settings
 from embedded.faulty_s3 import Fault, FaultyS3
 from embedded.servers import EmbeddedServers
 from pipelines.campaigns import Campaign
 from schemas.topics import load_topics
 from tests.builders import make_campaign, scheduled_campaign, trigger
+from tests.integration.driver import obey
 from tests.pipelines.edges.workspace import TRIGGERS, Workspace, people
 
 #: Each is one race: both drivers begin a campaign of the same category at once.
 ROUNDS = 2
 CUSTOMERS = [f"c-{number}" for number in range(40)]
-COMMITS = 8
+COMMITS = 12
 # A PUT to S3 in the same region takes about this long; moto answers in 3 ms.
 PUT_DELAY_S = 0.05
 
@@ -38,7 +43,35 @@ def slow_commits(method: str, path: str, _headers: Mapping[str, str]) -> Fault |
     return Fault(delay_s=PUT_DELAY_S) if method == "PUT" and "_delta_log" in path else None
 
 
-class Driver:
+class DriverHere:
+    """The tests' own session, in a thread: a driver takes long to start, and one other is enough."""
+
+    def __init__(self, name: str, spark: SparkSession, settings: Settings) -> None:
+        self.name = name
+        self._told, self._said = Queue[str](), Queue[str]()
+        threading.Thread(target=self._obey, args=(spark, settings), daemon=True).start()
+
+    def _obey(self, spark: SparkSession, settings: Settings) -> None:
+        try:
+            obey(self.name, spark, settings, iter(self._told.get, ""), self._said.put)
+        except Exception:  # what the reader shows
+            self._said.put(traceback.format_exc())
+
+    def read(self, word: str) -> str:
+        line = self._said.get(timeout=300)
+        assert line.startswith(word), line
+        return line.removeprefix(word).strip()
+
+    def tell(self, line: str) -> None:
+        self._told.put(line)
+
+    def end(self) -> None:
+        self.tell("")
+
+
+class DriverBeside:
+    """A process with a session of its own."""
+
     def __init__(self, name: str, environment: dict[str, str]) -> None:
         self.name = name
         self._process = subprocess.Popen(
@@ -67,6 +100,9 @@ class Driver:
             self._process.communicate()
 
 
+Driver = DriverHere | DriverBeside
+
+
 @dataclass(frozen=True)
 class Race:
     """One lake with its customers, and two drivers on it that are ready."""
@@ -83,14 +119,18 @@ class Race:
 @pytest.fixture(scope="module")
 def race(spark: SparkSession, servers: EmbeddedServers) -> Iterator[Race]:
     """For all races of the file: a driver takes long to start."""
-    root = f"s3a://{servers.s3.bucket}/test-{uuid.uuid4().hex[:12]}"
-    environment = {**servers.environment(), "CARILLON_LAKE__ROOT": root}
+    # Its own bucket, since Spark knows an endpoint by its bucket: what other tests write is not slow.
+    bucket = f"race-{uuid.uuid4().hex[:12]}"
+    servers.s3.create_bucket(bucket)
+    environment = {**servers.environment(), "CARILLON_LAKE__ROOT": f"s3a://{bucket}/lake"}
     servers.kafka.recreate_topics(load_topics())
-    workspace = Workspace(spark, conf.load("local", environ=environment))
-    workspace.promote(people(*CUSTOMERS))
     with FaultyS3(servers.s3.endpoint_url, slow_commits) as door:
         slow = {**environment, "CARILLON_LAKE__ENDPOINT_URL": door.endpoint_url}
-        drivers = Driver("a", slow), Driver("b", slow)
+        hadoop = spark._jsc.hadoopConfiguration()
+        hadoop.set(f"fs.s3a.bucket.{bucket}.endpoint", door.endpoint_url)
+        workspace = Workspace(spark, conf.load("local", environ=environment))
+        workspace.promote(people(*CUSTOMERS))
+        drivers = DriverHere("a", spark, conf.load("local", environ=slow)), DriverBeside("b", slow)
         try:
             for driver in drivers:
                 driver.read("ready")

@@ -7,7 +7,6 @@ never a guess. Whether a name exists is checked elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
@@ -32,10 +31,8 @@ def reachable(own: Mapping[str, str], shared: Mapping[str, str]) -> dict[str, st
     return dict(sorted(reached.items()))
 
 
-@lru_cache(maxsize=128)
 def parse(source: str) -> nodes.Template | None:
-    """The syntax tree of a template, to be read and not changed, or None when it does not parse. Kept, for a shared
-    template is asked about once for each part that reaches it."""
+    """The syntax tree of a template, or None when it does not parse."""
     try:
         return _PARSER.parse(source)
     except (TemplateSyntaxError, RecursionError):

@@ -71,6 +71,7 @@ _LOCAL = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.memory": "4g",
+    # Forks the Python workers with what they need imported.
     "spark.python.daemon.module": "jobs._daemon",
     "spark.sql.shuffle.partitions": "4",
     # Delta lists a log in a Spark job of this many tasks when a directory is large; on few cores it is

@@ -57,7 +57,8 @@ broker.session.timeout.ms=4000
 broker.heartbeat.interval.ms=1000
 num.network.threads=2
 num.io.threads=4
-# A record of nothing, twice a second by default, is a quarter of what an idle broker costs.
+# By default it writes a record of nothing twice a second. Without these, and with half of the heartbeats, an idle
+# broker costs two fifths less.
 metadata.max.idle.interval.ms=0
 log.cleaner.dedupe.buffer.size=16777216
 log.index.size.max.bytes=1048576

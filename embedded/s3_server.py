@@ -1,7 +1,7 @@
 """The program behind S3Endpoint: `python -m embedded.s3_server PORT` serves moto's S3 by waitress, threaded.
 
-Invariant: connections are kept, as S3 keeps them. moto's own server ends each after one request: a connection, a thread
-and 10 ms for each are half of what a small request costs.
+Invariant: connections are kept, as S3 keeps them. moto's own server ends each after one request, which costs another
+connection and thread: a third of the CPU of a small request.
 """
 
 from __future__ import annotations
